@@ -1,0 +1,29 @@
+"""The catalog of models, readable without torch, and the one way to make a model by name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from genbench.catalog import Entry, look_up
+
+if TYPE_CHECKING:
+    from genbench.protocol import Model
+
+__all__ = ["CATALOG", "create_model"]
+
+CATALOG = {
+    "gan": Entry(
+        "genbench.models.adversarial.gan:GAN",
+        "generative adversarial network, any objective, Goodfellow 2014",
+    ),
+}
+
+
+def create_model(name: str, *, data_shape: tuple[int, ...], **config: Any) -> Model:
+    """A new model called `name` for samples of `data_shape`, on the CPU, in the default dtype.
+
+    config: fields of the model's Config. Weights come from torch's global generator, as for any
+    torch module. Raises InputError for an unknown name, field or value.
+    """
+    entry = look_up(CATALOG, name, argument="model")
+    return entry.load().build(data_shape=data_shape, **{**entry.preset, **config})

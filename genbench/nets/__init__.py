@@ -1,0 +1,1 @@
+"""Stock networks that models share."""

@@ -1,0 +1,35 @@
+"""Multilayer perceptron, the network of every study on the plane."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+
+class MLP(nn.Module):
+    """Linear layers with LeakyReLU between; flattens its input, shapes its output.
+
+    x (n, *input_shape) -> (n, *output_shape). Weights as torch.nn.Linear initialises them.
+    """
+
+    def __init__(
+        self,
+        input_shape: Sequence[int],
+        output_shape: Sequence[int],
+        *,
+        width: int,
+        depth: int,
+        slope: float = 0.2,
+    ) -> None:
+        super().__init__()
+        sizes = [math.prod(input_shape), *[width] * depth]
+        layers: list[nn.Module] = []
+        for rows, columns in zip(sizes, sizes[1:], strict=False):
+            layers += [nn.Linear(rows, columns), nn.LeakyReLU(slope)]
+        self.layers = nn.Sequential(*layers, nn.Linear(sizes[-1], math.prod(output_shape)))
+        self.output_shape = tuple(output_shape)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layers(x.flatten(1)).unflatten(1, self.output_shape)

@@ -1,0 +1,68 @@
+"""What a model is: the four small types that models, the training loop and studies share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+    from torch.nn import Parameter
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What a loss sees.
+
+    x: (n, *data_shape), floating. seed: int64 (1,), drawn by the loop; it is all the randomness a
+    loss may use, so that a loss compiles, vmaps, shards and resumes. labels: int64 (n,) or None.
+    condition: any tensor with n rows, or None.
+    """
+
+    x: Tensor
+    seed: Tensor
+    labels: Tensor | None = None
+    condition: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class OptimizerSpec:
+    """An optimiser by name, with its arguments; `schedule` scales the rate over the whole run.
+
+    name: "adam", "sgd" or "rmsprop". schedule: "constant" or "cosine" (to zero at the last step).
+    """
+
+    name: str
+    learning_rate: float
+    options: Mapping[str, Any] = field(default_factory=dict)
+    schedule: str = "constant"
+
+
+@runtime_checkable
+class Model(Protocol):
+    """A generative model as the training loop knows it; any torch module with these members is one."""
+
+    phases: tuple[str, ...]
+    """One training step: ("model",), or ("critic",) * 5 + ("generator",)."""
+
+    def phase_parameters(self, phase: str) -> Iterable[Parameter]:
+        """The parameters that `phase` updates."""
+        ...
+
+    def optimizer(self, phase: str) -> OptimizerSpec:
+        """The optimiser the paper used for `phase`; the user may override it."""
+        ...
+
+    def loss(self, batch: Batch, phase: str) -> dict[str, Tensor]:
+        """0-d tensors; "loss" is minimised, the rest is logged."""
+        ...
+
+    def after_update(self, phase: str) -> None:
+        """What follows an update: clip weights, move a codebook or a replay pool."""
+        ...
+
+    def sample(self, n: int, rng: torch.Generator) -> Tensor:
+        """(n, *data_shape); the same generator state gives the same samples."""
+        ...
