@@ -1,5 +1,22 @@
 """The operations: public functions, each above its reference formula; noise that repeats."""
 
+from genbench.ops import reference
+from genbench.ops.ddpm import ddpm_add_noise, ddpm_step
+from genbench.ops.gan_bce import discriminator_bce, generator_bce
+from genbench.ops.gradient_penalty import gradient_norm_penalty, gradient_penalty
+from genbench.ops.interpolate import interpolate
 from genbench.ops.noise import fold_seed, normal, uniform
 
-__all__ = ["fold_seed", "normal", "uniform"]
+__all__ = [
+    "ddpm_add_noise",
+    "ddpm_step",
+    "discriminator_bce",
+    "fold_seed",
+    "generator_bce",
+    "gradient_norm_penalty",
+    "gradient_penalty",
+    "interpolate",
+    "normal",
+    "reference",
+    "uniform",
+]

@@ -5,18 +5,21 @@ device, the number of threads or how a tensor is cut into shards.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
+
+from genbench.ops.checks import FLOATS
 
 _MASK = 0xFFFFFFFF
 # The published multipliers less 2^32: the product with a 32-bit word then stays inside int64.
 _M0, _M1 = 0xD2511F53 - 2**32, 0xCD9E8D57 - 2**32
 _W0, _W1 = 0x9E3779B9, 0xBB67AE85
 _GOLDEN = 0x9E3779B97F4A7C15  # 2^64 / golden ratio
-_DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
-Word = int | Tensor
+Word = Any  # an int, or an int64 tensor
+Draw = Callable[..., Tensor]  # uniform, normal or their references
 
 
 def uniform(
@@ -103,31 +106,34 @@ def resolve_seed(
     Neither given: a key from torch's global generator of `device`. No host synchronisation.
     Errors: TypeError, ValueError for both, a wrong dtype, shape or device.
     """
-    check_generator(seed, generator, device=device)
-    if seed is None:
-        return torch.randint(2**63 - 1, (1,), generator=generator, device=device)
-    check_seed(seed)
-    if seed.device != device:
-        raise ValueError(f"seed must be on {device}, as the data is, got {seed.device}")
-    return seed
+    check_source(seed, generator, device=device)
+    if seed is not None:
+        return seed
+    return torch.randint(2**63 - 1, (1,), generator=generator, device=device)
 
 
-def check_generator(
-    seed: Tensor | None, generator: torch.Generator | None, *, device: torch.device
+def check_source(
+    seed: Tensor | None,
+    generator: torch.Generator | None,
+    *,
+    device: torch.device,
+    given: tuple[str, object] = ("noise", None),
 ) -> None:
-    """Refuses two sources of noise, a thing that is no generator, and one of another device."""
+    """Refuses two sources of noise (`given`: a third one's name and value) and unfit ones."""
+    sources = (given, ("seed", seed), ("generator", generator))
+    names = [name for name, source in sources if source is not None]
+    if len(names) > 1:
+        raise ValueError(f"{' and '.join(names)} were given, give one")
+    if seed is not None:
+        check_seed(seed)
+        if seed.device != device:
+            raise ValueError(f"seed must be on {device}, as the data is, got {seed.device}")
     if generator is None:
         return
-    if seed is not None:
-        raise ValueError("seed and generator were both given, give one")
     if not isinstance(generator, torch.Generator):
-        raise TypeError(
-            f"generator must be a torch.Generator, got {type(generator).__name__}"
-        )
+        raise TypeError(f"generator must be a torch.Generator, got {type(generator).__name__}")
     if generator.device.type != device.type:
-        raise ValueError(
-            f"generator must be on {device}, as the data is, got {generator.device}"
-        )
+        raise ValueError(f"generator must be on {device}, as the data is, got {generator.device}")
 
 
 def check_seed(seed: Tensor) -> None:
@@ -160,15 +166,11 @@ def _fused_for(op: str, seed: Tensor) -> bool:
     return fused_for(op, seed)
 
 
-def _uniform(
-    shape: Sequence[int], seed: Tensor, stream: int, dtype: torch.dtype
-) -> Tensor:
+def _uniform(shape: Sequence[int], seed: Tensor, stream: int, dtype: torch.dtype) -> Tensor:
     return _take(_unit_blocks(math.prod(shape), seed, stream), seed, shape).to(dtype)
 
 
-def _normal(
-    shape: Sequence[int], seed: Tensor, stream: int, dtype: torch.dtype
-) -> Tensor:
+def _normal(shape: Sequence[int], seed: Tensor, stream: int, dtype: torch.dtype) -> Tensor:
     u = _unit_blocks(math.prod(shape), seed, stream)  # (blocks, 4)
     radius = torch.sqrt(-2 * torch.log(u[:, 0::2]))
     angle = 2 * math.pi * u[:, 1::2]
@@ -179,14 +181,13 @@ def _normal(
 def _unit_blocks(count: int, seed: Tensor, stream: int) -> Tensor:
     """Uniform numbers (blocks, 4) that cover `count` elements from the seed's first on."""
     sharded = seed.shape[0] == 2  # its first element may lie anywhere inside a block
-    block = torch.arange(
-        (count + 6) // 4 if sharded else (count + 3) // 4, device=seed.device
-    )
+    block = torch.arange((count + 6) // 4 if sharded else (count + 3) // 4, device=seed.device)
     if sharded:
         block = block + ((seed[1] >> 2) & (2**62 - 1))  # the element number is unsigned
     counter = (block & _MASK, block >> 32, stream & _MASK, stream >> 32)
-    words = philox_4x32_10(counter, (seed[0] & _MASK, (seed[0] >> 32) & _MASK))
-    return (torch.stack(words, dim=-1).to(_wide(seed.device)) + 0.5) * 2.0**-32
+    key = (seed[0] & _MASK, (seed[0] >> 32) & _MASK)
+    words = torch.stack(philox_4x32_10(counter, key), dim=-1)
+    return (words.to(wide_on(seed.device)) + 0.5) * 2.0**-32
 
 
 def _take(blocks: Tensor, seed: Tensor, shape: Sequence[int]) -> Tensor:
@@ -196,10 +197,9 @@ def _take(blocks: Tensor, seed: Tensor, shape: Sequence[int]) -> Tensor:
     return flat[(seed[1] & 3) + torch.arange(count, device=seed.device)].reshape(shape)
 
 
-def _wide(device: torch.device) -> torch.dtype:
-    return (
-        torch.float32 if device.type == "mps" else torch.float64
-    )  # Metal has no float64
+def wide_on(device: torch.device) -> torch.dtype:
+    """The widest dtype that a device computes in."""
+    return torch.float32 if device.type == "mps" else torch.float64  # Metal has no float64
 
 
 def _check(
@@ -213,8 +213,6 @@ def _check(
         raise TypeError(f"stream must be an int, got {stream!r}")
     if not 0 <= stream < 2**63:
         raise ValueError(f"stream must be in [0, 2^63), got {stream}")
-    if dtype not in _DTYPES:
-        raise TypeError(
-            f"dtype must be float16, bfloat16, float32 or float64, got {dtype}"
-        )
+    if dtype not in FLOATS:
+        raise TypeError(f"dtype must be float16, bfloat16, float32 or float64, got {dtype}")
     return shape
