@@ -1,0 +1,113 @@
+"""Mode coverage: hand cases, Monte Carlo floors, and the mistakes others made."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from genbench.data import Mixture, mixture
+from genbench.metrics import mode_coverage, perfect_sampler
+
+RING, GRID = mixture("ring8"), mixture("grid25")
+
+
+def on_modes(counts, m=RING):
+    return torch.repeat_interleave(m.means, torch.tensor(counts), dim=0)
+
+
+def test_by_hand():
+    # weights 1/8; 16 samples: a mode is held from 16 / 8 / 5 = .4 samples on, so from one
+    counts = [8, 4, 2, 0, 0, 0, 0, 0]
+    far = torch.full((2, 2), 9.0, dtype=torch.float64)
+    score = mode_coverage(torch.cat([on_modes(counts), far]), RING)
+    assert (score.modes, score.modes_held) == (3, 3)
+    assert score.high_quality == pytest.approx(14 / 16)
+    p = [8 / 14, 4 / 14, 2 / 14]
+    assert score.kl == pytest.approx(sum(x * math.log(x * 8) for x in p))
+    off = math.exp(-4.5)
+    bins = [x * math.log(x / ((1 - off) / 8)) for x in (8 / 16, 4 / 16, 2 / 16)]
+    assert score.kl_off_mode == pytest.approx(sum(bins) + 2 / 16 * math.log(2 / 16 / off))
+
+
+def test_held_needs_a_fifth_of_the_weight():
+    # 400 samples, weight 50 each: 10 hold a mode, 9 do not
+    counts = [10, 9, 381, 0, 0, 0, 0, 0]
+    score = mode_coverage(on_modes(counts), RING)
+    assert (score.modes, score.modes_held) == (3, 2)
+
+
+def test_a_cloud_visits_every_mode_and_holds_none():
+    cloud = torch.rand(10_000, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    score = mode_coverage(cloud * 10 - 5, GRID)
+    # each disc of 3 sigma holds pi .15^2 / 100 of the square: 1.8 % in all, under a fifth of a mode
+    assert score.modes == 25 and score.modes_held <= 1
+    assert score.high_quality == pytest.approx(25 * math.pi * 0.15**2 / 100, abs=0.004)
+
+
+def test_collapse_is_ln_k():
+    score = mode_coverage(on_modes([100, 0, 0, 0, 0, 0, 0, 0]), RING)
+    assert score.kl == pytest.approx(math.log(8)) and score.modes == 1
+
+
+def test_nothing_good_has_no_kl():
+    score = mode_coverage(torch.full((10, 2), 50.0), RING)
+    assert (score.modes, score.modes_held, score.high_quality) == (0, 0, 0.0)
+    assert math.isnan(score.kl) and score.kl_off_mode == pytest.approx(4.5)
+
+
+@pytest.mark.parametrize(("m", "n"), [(RING, 2500), (GRID, 2500), (GRID, 60)])
+def test_perfect_sampler_is_what_its_samples_score_on_average(m, n):
+    rng = torch.Generator().manual_seed(1)
+    trials = [mode_coverage(m.sample(n, rng), m) for _ in range(200)]
+    expected = perfect_sampler(m, n)
+    for key in ("modes", "modes_held", "high_quality", "kl", "kl_off_mode"):
+        values = torch.tensor([getattr(t, key) for t in trials], dtype=torch.float64)
+        error = 4 * values.std().item() / math.sqrt(200) + 1e-9
+        if n == 60 and key.startswith("kl"):
+            error += 0.15 * getattr(expected, key)  # first order in bins / n, here 25 / 60
+        assert values.mean().item() == pytest.approx(getattr(expected, key), abs=error), key
+
+
+def test_published_floors():
+    assert perfect_sampler(RING, 2500).high_quality == pytest.approx(0.98889, abs=1e-5)
+    assert perfect_sampler(RING, 2500).kl == pytest.approx(0.0014, abs=5e-5)
+    assert perfect_sampler(GRID, 2500).kl == pytest.approx(0.0048, abs=1e-4)
+
+
+@given(st.lists(st.integers(0, 40), min_size=8, max_size=8).filter(any))
+def test_kl_lies_between_its_bounds(counts):
+    score = mode_coverage(on_modes(counts), RING)
+    assert math.log(8 / score.modes) - 1e-12 <= score.kl <= math.log(8) + 1e-12
+    assert score.modes_held <= score.modes
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32, torch.float64])
+def test_order_blocks_and_dtype_do_not_matter(dtype):
+    x = RING.sample(20_000, torch.Generator().manual_seed(2)).to(dtype)
+    shuffled = x[torch.randperm(len(x), generator=torch.Generator().manual_seed(3))]
+    assert mode_coverage(x, RING) == mode_coverage(shuffled, RING)
+
+
+def test_three_sigma_in_many_dimensions():
+    m = Mixture("far", torch.eye(10, dtype=torch.float64) * 100, 1.0)
+    rng = torch.Generator().manual_seed(4)
+    score = mode_coverage(m.sample(20_000, rng), m)
+    expected = perfect_sampler(m, 20_000).high_quality
+    assert score.high_quality == pytest.approx(expected, abs=4 * math.sqrt(expected / 20_000))
+
+
+@pytest.mark.parametrize(
+    ("samples", "words"),
+    [
+        (torch.zeros(3, 3), r"samples must be \(N, 2\), got shape \(3, 3\)"),
+        (torch.zeros(3), r"samples must be \(N, 2\), got shape \(3,\)"),
+        (torch.zeros(0, 2), "at least one row"),
+        (torch.tensor([[0.0, 0.0], [float("nan"), 1.0]]), "in row 1"),
+        (torch.tensor([[float("inf"), 1.0]]), "in row 0"),
+    ],
+)
+def test_bad_samples_are_refused(samples, words):
+    with pytest.raises(ValueError, match=words):
+        mode_coverage(samples, RING)
