@@ -1,0 +1,1 @@
+"""From rows to tables, pictures and one self-contained page; knows nothing of models."""

@@ -1,0 +1,127 @@
+"""Rows -> one table for each data set and protocol: means and intervals beside the floor."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from genbench.report.statistics import format_interval, mean_interval
+
+Row = dict[str, Any]
+
+# column title, row key, digits, factor
+COLUMNS = (
+    ("modes", "modes", 1, 1.0),
+    ("modes held", "modes_held", 1, 1.0),
+    ("best held", "best_modes_held", 1, 1.0),
+    ("high quality %", "high_quality", 1, 100.0),
+    ("KL", "kl", 3, 1.0),
+    ("KL off-mode", "kl_off_mode", 3, 1.0),
+    ("recall", "recall", 3, 1.0),
+    ("coverage", "coverage", 3, 1.0),
+    ("s / seed", "seconds", 0, 1.0),
+)
+_COMPARABLE = ("data", "protocol", "steps", "samples", "device", "dtype", "code", "config")
+
+
+@dataclass(frozen=True)
+class Group:
+    """Rows that may stand in one column: the same data, protocol, budget, constants and code."""
+
+    slug: str  # for file names
+    title: str
+    rows: Sequence[Row]
+    losses: Sequence[str] = field(default_factory=tuple)  # best first
+
+    def of(self, loss: str) -> list[Row]:
+        """The rows of one loss, by seed."""
+        return sorted((r for r in self.rows if r["loss"] == loss), key=lambda row: row["seed"])
+
+
+def group_rows(rows: Sequence[Row]) -> list[Group]:
+    """Split rows so that different protocols, budgets or code versions never share a column."""
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        specification = row.get("specification") or {}
+        found.setdefault(repr([specification.get(k, row.get(k)) for k in _COMPARABLE]), []).append(row)
+    groups: list[Group] = []
+    for members in found.values():
+        first = members[0]
+        slug = f"{first['data']}-{first['protocol']}-{first['steps']}"
+        again = sum(group.slug.startswith(slug) for group in groups)
+        title = f"{first['data']}, protocol {first['protocol']}, {first['steps']} steps"
+        suffix = f"-{again + 1}" if again else ""
+        code = (first.get("versions") or {}).get("genbench", "unknown version")
+        groups.append(
+            Group(slug + suffix, f"{title} ({code})" if again else title, members, _ranking(members))
+        )
+    return groups
+
+
+def _ranking(rows: Sequence[Row]) -> list[str]:
+    def rank(loss: str) -> tuple[float, float, float]:
+        mine = [row for row in rows if row["loss"] == loss]
+        held, quality, kl = (
+            mean_interval(row[key] for row in mine).mean for key in ("modes_held", "high_quality", "kl")
+        )
+        return (-(held or 0.0), -(quality or 0.0), kl or 0.0)
+
+    return sorted({row["loss"] for row in rows}, key=rank)
+
+
+def table_cells(group: Group) -> tuple[list[str], list[list[str]]]:
+    """Titles and text cells: a line for each loss, best first, then the perfect sampler."""
+    used = [column for column in COLUMNS if any(row.get(column[1]) is not None for row in group.rows)]
+    titles = ["loss", "seeds", "all held", *(column[0] for column in used)]
+    lines = [_line(loss, group.of(loss), used) for loss in group.losses]
+    floor = group.rows[0].get("floor") or {}
+    perfect = [f"{floor[key] * factor:.{digits}f}" if floor.get(key) is not None else ""
+               for _, key, digits, factor in used]  # fmt: skip
+    return titles, [*lines, ["perfect sampler", "", "", *perfect]]
+
+
+def _line(loss: str, rows: Sequence[Row], used: Sequence[tuple]) -> list[str]:
+    total, diverged = len(rows), sum(row["status"] != "ok" for row in rows)
+    seeds = f"{total} ({diverged} diverged)" if diverged else str(total)
+    whole = sum(row["modes_held"] is not None and row["modes_held"] == row.get("mode_count")
+                for row in rows)  # fmt: skip
+    cells = [
+        format_interval(mean_interval(row.get(key) for row in rows), digits=digits, factor=factor)
+        for _, key, digits, factor in used
+    ]
+    return [loss, seeds, f"{whole}/{total}", *cells]
+
+
+def verdict(group: Group) -> str:
+    """One sentence: who holds every mode in every seed, and who drops some."""
+    holds, drops = [], []
+    for loss in group.losses:
+        rows = group.of(loss)
+        missing = sum(row["modes_held"] != row.get("mode_count") for row in rows)
+        drops.append(f"{loss} ({missing} of {len(rows)} seeds)") if missing else holds.append(loss)
+    return (
+        f"Holds every mode in every seed: {', '.join(holds) or 'none'}. "
+        f"Drops modes: {', '.join(drops) or 'none'}."
+    )
+
+
+def text_report(groups: Sequence[Group], *, width: int = 140) -> str:
+    """The tables as plain text."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(file=io.StringIO(), width=width, no_color=True, force_terminal=False)
+    for group in groups:
+        titles, lines = table_cells(group)
+        table = Table(title=group.title, title_justify="left", title_style="")
+        for index, title in enumerate(titles):
+            table.add_column(title, justify="left" if index == 0 else "right")
+        for number, line in enumerate(lines):
+            table.add_row(*line, end_section=number == len(lines) - 2)
+        console.print(table)
+        console.print(verdict(group), soft_wrap=True)
+        console.print()
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()

@@ -1,0 +1,152 @@
+"""Cells: one training run each, identified by what decides its numbers, claimed by a lock."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any
+
+from genbench import __version__, files
+from genbench.errors import InputError
+
+ROW = "row.json"
+_ROOMS = ("ops", "nets", "losses", "models", "metrics", "data", "train", "studies")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """spec: JSON values that decide the row (data, loss, seed, steps, constants, code, device).
+
+    parts: where a worker finds the rest: "task" (a file), "loss", "generator", "critic" (references
+    to the user's functions, or absent).
+    """
+
+    spec: dict[str, Any]
+    parts: dict[str, str]
+
+    @cached_property
+    def key(self) -> str:
+        """Sixteen hexadecimal digits of the specification's SHA-256."""
+        return files.sha256(json.dumps(self.spec, sort_keys=True).encode())[:16]
+
+    def folder(self, out: Path) -> Path:
+        """Where the cell's checkpoints and its row lie."""
+        return out / "cells" / self.key
+
+    @property
+    def title(self) -> str:
+        """For progress lines."""
+        return f"{self.spec['data']} {self.spec['loss']} seed {self.spec['seed']}"
+
+
+@cache
+def code_version() -> str:
+    """The release and a digest of the sources that can change a row."""
+    package = Path(__file__).parent.parent
+    sources = sorted(path for room in _ROOMS for path in (package / room).rglob("*.py"))
+    text = b"".join(path.read_bytes() for path in [*sources, package / "protocol.py"])
+    return f"{__version__}+{files.sha256(text)[:8]}"
+
+
+def derived_seed(seed: int, purpose: str) -> int:
+    """An independent 63-bit seed for one purpose of a cell."""
+    return int(files.sha256(f"{purpose}:{seed}".encode())[:16], 16) >> 1
+
+
+def read_row(folder: Path) -> dict[str, Any] | None:
+    """The cell's row; None when it is not there or damaged, so that the cell runs again."""
+    try:
+        row = json.loads((folder / ROW).read_bytes())
+    except (OSError, ValueError):
+        return None
+    return row if is_row(row) else None
+
+
+def is_row(row: Any) -> bool:
+    """Whether `row` has what every table needs."""
+    needed = {"data": str, "loss": str, "model": str, "protocol": str, "status": str}
+    counts = ("seed", "steps", "modes", "modes_held", "high_quality", "kl", "kl_off_mode")
+    return (
+        isinstance(row, dict)
+        and all(isinstance(row.get(name), kind) for name, kind in needed.items())
+        and all(name in row and isinstance(row[name], int | float | None) for name in counts)
+        and isinstance(row["seed"], int)
+        and isinstance(row["steps"], int)
+    )
+
+
+def write_row(folder: Path, row: dict[str, Any]) -> None:
+    """Write the row last: from here on the cell is done."""
+    files.write_text(folder / ROW, json.dumps(row, allow_nan=False) + "\n")
+
+
+@contextmanager
+def claim(path: Path, *, wait: float = 0.0) -> Iterator[bool]:
+    """Hold the lock file `path`; yields False when another process still has it after `wait` s.
+
+    The lock is the system's own, so it ends with its process, however that dies.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    deadline = time.monotonic() + wait
+    with path.open("a+") as file:
+        while not (held := _try_lock(file.fileno())) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        yield held
+
+
+if os.name == "posix":
+    import fcntl
+
+    def _try_lock(handle: int) -> bool:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+else:
+    import msvcrt
+
+    def _try_lock(handle: int) -> bool:
+        try:
+            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
+
+
+MARKER = "study.json"
+
+
+def open_study(out: Path) -> None:
+    """Make `out` a study's folder, or check that it is one.
+
+    Raises InputError when it cannot be written or holds something else.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        if (out / MARKER).exists():
+            check_study(out)
+        elif any(out.iterdir()):
+            raise InputError(
+                f"out: '{out}' is not empty and not a study's folder; choose another --out"
+            )
+        files.write_text(out / MARKER, json.dumps({"study": "mode-collapse", "format": 1}) + "\n")
+    except OSError as error:
+        raise InputError(f"out: cannot write '{out}' ({error.strerror}); choose another --out") from error
+
+
+def check_study(out: Path) -> None:
+    """Raises InputError unless `out` holds a study's marker."""
+    try:
+        marker = json.loads((out / MARKER).read_bytes())
+    except (OSError, ValueError):
+        marker = None
+    if not isinstance(marker, dict) or marker.get("study") != "mode-collapse":
+        raise InputError(f"out: '{out}' is not a study's folder (no readable {MARKER} in it)")

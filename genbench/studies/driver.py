@@ -1,0 +1,218 @@
+"""Runs a study's cells over worker processes of one thread each; the truth stays on disk."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+
+from genbench.errors import CellFailed
+from genbench.studies.cells import Cell, read_row
+from genbench.studies.execute import run_cell
+from genbench.studies.rows import write_rows
+from genbench.studies.worker import GRACE
+
+TRIES = 3  # workers that may die on one cell
+
+
+class Progress(Protocol):
+    """Who is told how a study goes."""
+
+    def start(self, cells: int, done: int, steps: int) -> None: ...
+    def step(self, key: str, step: int) -> None: ...
+    def finish(self, title: str, row: dict[str, Any]) -> None: ...
+    def note(self, text: str) -> None: ...
+    def close(self) -> None: ...
+
+
+@dataclass
+class _Worker:
+    process: subprocess.Popen[str]
+    cell: Cell
+
+
+@dataclass
+class Driver:
+    """One run over `cells`; `own` holds the user's functions that no other process can import."""
+
+    out: Path
+    cells: Sequence[Cell]
+    progress: Progress
+    own: dict[str, dict[str, Any]] = field(default_factory=dict)  # cell key -> part -> function
+
+    def run(self, workers: int) -> None:
+        """Run what has no row yet. KeyboardInterrupt leaves checkpoints behind; CellFailed and
+        OSError stop the rest."""
+        pending = [cell for cell in self.cells if read_row(cell.folder(self.out)) is None]
+        steps = sum(cell.spec["steps"] for cell in self.cells)
+        self.progress.start(len(self.cells), len(self.cells) - len(pending), steps)
+        write_rows(self.out)
+        elsewhere = [cell for cell in pending if cell.key not in self.own]
+        try:
+            if elsewhere:
+                _Pool(self, elsewhere, min(workers, len(elsewhere))).run()
+            self._run_here([cell for cell in pending if cell.key in self.own])
+        finally:
+            self.progress.close()
+
+    def finished(self, cell: Cell, row: dict[str, Any]) -> None:
+        """A row has been written."""
+        write_rows(self.out)
+        self.progress.finish(cell.title, row)
+
+    def _run_here(self, cells: Sequence[Cell]) -> None:
+        if not cells:
+            return
+        self.progress.note(
+            "functions defined in __main__ or inside others run in this process, one cell at a "
+            "time; put them into a module to use several workers"
+        )
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            with _interrupt_flag() as interrupted:
+                for cell in cells:
+                    row = run_cell(
+                        cell,
+                        self.out,
+                        own=self.own[cell.key],
+                        should_stop=interrupted.is_set,
+                        report=lambda step, key=cell.key: self.progress.step(key, step),
+                    )
+                    if row is None:
+                        raise KeyboardInterrupt
+                    self.finished(cell, row)
+        finally:
+            torch.set_num_threads(threads)
+
+
+class _Pool:
+    """Worker processes, each given one cell at a time."""
+
+    def __init__(self, driver: Driver, cells: Sequence[Cell], size: int) -> None:
+        self.driver = driver
+        self.waiting = list(cells)
+        self.size = size
+        self.deaths: dict[str, int] = {}
+        self.workers: dict[int, _Worker] = {}
+        self.answers: queue.Queue[tuple[int, str | None]] = queue.Queue()
+
+    def run(self) -> None:
+        try:
+            for _ in range(self.size):
+                self._start()
+            while self.workers:
+                self._handle(*self.answers.get())
+        except BaseException:
+            self._stop()
+            raise
+
+    def _start(self) -> None:
+        """A new process for the next cell that waits."""
+        log = self.driver.out / "logs" / "workers.txt"
+        log.parent.mkdir(exist_ok=True)
+        with log.open("a") as errors:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "genbench.studies.worker", str(self.driver.out)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+                env=_environment(),
+                start_new_session=True,  # Ctrl-C reaches the driver alone, which stops its workers
+            )
+        self.workers[process.pid] = _Worker(process, self.waiting[0])
+        threading.Thread(target=self._read, args=(process,), daemon=True).start()
+        self._give(process.pid)
+
+    def _read(self, process: subprocess.Popen[str]) -> None:
+        assert process.stdout is not None
+        for line in process.stdout:
+            self.answers.put((process.pid, line))
+        self.answers.put((process.pid, None))
+
+    def _give(self, pid: int) -> None:
+        """The next cell for an idle worker, or the end of its input."""
+        worker = self.workers[pid]
+        assert worker.process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):  # it died: _read reports the end
+            if not self.waiting:
+                worker.process.stdin.close()
+                return
+            worker.cell = self.waiting.pop(0)
+            message = {"spec": worker.cell.spec, "parts": worker.cell.parts}
+            worker.process.stdin.write(json.dumps(message) + "\n")
+            worker.process.stdin.flush()
+
+    def _handle(self, pid: int, line: str | None) -> None:
+        worker = self.workers[pid]
+        if line is None:
+            self._ended(self.workers.pop(pid))
+            return
+        answer = json.loads(line)
+        if answer["event"] == "step":
+            self.driver.progress.step(answer["key"], answer["step"])
+        elif answer["event"] == "done":
+            self.driver.finished(worker.cell, answer["row"])
+            self._give(pid)
+        else:
+            folder = worker.cell.folder(self.driver.out)
+            raise CellFailed(f"{worker.cell.title}: {answer['error']} (see {folder}/error.txt)")
+
+    def _ended(self, worker: _Worker) -> None:
+        """A worker is gone: normal when nothing waits, else its cell goes to a new one."""
+        code = worker.process.wait()
+        if read_row(worker.cell.folder(self.driver.out)) is None:
+            title = worker.cell.title
+            deaths = self.deaths[worker.cell.key] = self.deaths.get(worker.cell.key, 0) + 1
+            if deaths >= TRIES:
+                log = self.driver.out / "logs" / "workers.txt"
+                raise CellFailed(f"{title}: its worker died {deaths} times, code {code} (see {log})")
+            self.driver.progress.note(f"{title}: its worker died with code {code}; starting again")
+            self.waiting.insert(0, worker.cell)
+        if self.waiting:
+            self._start()
+
+    def _stop(self) -> None:
+        """Ask every worker for a checkpoint; end those that do not answer in time."""
+        for worker in self.workers.values():
+            assert worker.process.stdin is not None
+            with contextlib.suppress(BrokenPipeError):
+                worker.process.stdin.close()
+        for worker in self.workers.values():
+            try:
+                worker.process.wait(timeout=GRACE)
+            except subprocess.TimeoutExpired:
+                worker.process.kill()
+                worker.process.wait()
+
+
+def _environment() -> dict[str, str]:
+    """One thread each, and the same import path, so that a user's modules are found."""
+    path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
+    return {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "PYTHONPATH": path}
+
+
+@contextlib.contextmanager
+def _interrupt_flag() -> Iterator[threading.Event]:
+    """Inside, Ctrl-C sets a flag instead of breaking into a training step."""
+    flag = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield flag  # only the main thread may set handlers; there Ctrl-C does not arrive either
+        return
+    before = signal.signal(signal.SIGINT, lambda *_: flag.set())
+    try:
+        yield flag
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,194 @@
+"""Runs one cell: train, score along the way, keep checkpoints, write the row last."""
+
+from __future__ import annotations
+
+import io
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from genbench import files, ops
+from genbench.data.streams import Stream
+from genbench.models import create_model
+from genbench.studies.cells import Cell, derived_seed, read_row, write_row
+from genbench.studies.parts import resolve
+from genbench.studies.tasks import Scores, Task, load_task
+from genbench.train.checkpoint import load_latest, save_checkpoint
+from genbench.train.loop import Diverged, Trainer, initial_weights
+
+SHOWN = 2_000  # samples kept for the picture
+
+
+@dataclass
+class _Run:
+    """A cell on its way: what a checkpoint holds, and what scoring needs."""
+
+    cell: Cell
+    task: Task
+    trainer: Trainer
+    history: list[dict[str, Any]]
+    seconds: float = 0.0  # of earlier, interrupted parts
+
+    def state(self) -> dict[str, Any]:
+        spec = self.cell.spec
+        model = {"name": spec["model"], "config": spec["config"], "scale": self.task.scale}
+        return {
+            "trainer": self.trainer.state_dict(),
+            "history": self.history,
+            "seconds": self.seconds,
+            "model": {**model, "loss": spec["loss"], "data_shape": list(self.task.data_shape)},
+            "own_networks": "generator" in spec["identity"],
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self.trainer.load_state_dict(state["trainer"])
+        self.history, self.seconds = state["history"], state["seconds"]
+
+
+def run_cell(
+    cell: Cell,
+    out: Path,
+    *,
+    own: dict[str, Any] | None = None,
+    should_stop: Callable[[], bool] = lambda: False,
+    report: Callable[[int], None] = lambda step: None,
+) -> dict[str, Any] | None:
+    """The cell's row, from its last checkpoint on; None when `should_stop` asked to stop.
+
+    own: the user's functions by part name ("loss", "generator", "critic") where they cannot be
+    imported. report: called with the number of finished steps.
+    """
+    folder = cell.folder(out)
+    files.remove_leftovers(folder)
+    if (row := read_row(folder)) is not None:
+        return row
+    started = time.monotonic()
+    with ops.backend(cell.spec["backend"]):
+        run = _prepare(cell, own or {})
+        if (state := load_latest(folder / "checkpoints")) is not None:
+            run.restore(state)
+        reason, earlier = None, run.seconds
+        try:
+            finished = _train(run, folder, started, should_stop, report)
+        except Diverged as error:
+            finished, reason = True, str(error)
+        run.seconds = earlier + time.monotonic() - started
+        if not finished:
+            save_checkpoint(folder / "checkpoints", run.trainer.step_index, run.state())
+            return None
+        row = _row(run, reason)
+    write_row(folder, row)
+    return row
+
+
+def _prepare(cell: Cell, own: dict[str, Any]) -> _Run:
+    spec = cell.spec
+    task = load_task(Path(cell.parts["task"]), spec["data"])
+    found = {
+        name: own[name] if name in own else resolve(cell.parts[name])
+        for name in ("loss", "generator", "critic")
+        if name in own or name in cell.parts
+    }
+    options = {**spec["config"], "loss": spec["loss"], **found}
+    dtype = getattr(torch, spec["dtype"])
+    with initial_weights(derived_seed(spec["seed"], "weights")):
+        model = create_model(spec["model"], data_shape=task.data_shape, **options)
+    model = model.to(device=spec["device"], dtype=dtype)  # type: ignore[attr-defined]
+    stream = Stream(
+        task.sample,
+        batch_size=spec["batch_size"],
+        seed=derived_seed(spec["seed"], "data"),
+        scale=task.scale,
+        dtype=dtype,
+        device=spec["device"],
+    )
+    seed = derived_seed(spec["seed"], "noise")
+    return _Run(cell, task, Trainer(model, stream, steps=spec["steps"], seed=seed), [])
+
+
+def _train(
+    run: _Run,
+    folder: Path,
+    started: float,
+    should_stop: Callable[[], bool],
+    report: Callable[[int], None],
+) -> bool:
+    """Train to the end, scoring at each evaluation; False when asked to stop before it."""
+    spec, trainer, earlier = run.cell.spec, run.trainer, run.seconds
+    marks = [
+        round(spec["steps"] * (i + 1) / spec["evaluations"]) for i in range(spec["evaluations"])
+    ]
+    scored = run.history[-1]["step"] if run.history else 0
+    for mark in sorted({mark for mark in marks if mark > scored}):
+        while trainer.step_index < mark:
+            if should_stop():
+                return False
+            trainer.step()
+            report(trainer.step_index)
+        run.history.append({"step": mark, **_evaluate(run, folder, last=mark == spec["steps"])})
+        run.seconds = earlier + time.monotonic() - started
+        save_checkpoint(folder / "checkpoints", mark, run.state())
+    return True
+
+
+@torch.no_grad()
+def _evaluate(run: _Run, folder: Path, *, last: bool) -> Scores:
+    """Scores of fresh samples in the data's units; the same latents at every evaluation."""
+    spec, model = run.cell.spec, run.trainer.model
+    rng = torch.Generator().manual_seed(derived_seed(spec["seed"], "samples"))
+    model.eval()  # type: ignore[attr-defined]
+    samples = model.sample(spec["samples"], rng).double().cpu() * run.task.scale
+    model.train()  # type: ignore[attr-defined]
+    if not samples.isfinite().all():
+        raise Diverged(f"samples are not finite at step {run.trainer.step_index}")
+    if last:
+        content = io.BytesIO()
+        np.save(content, samples[:SHOWN].float().numpy())
+        files.write_bytes(folder / "samples.npy", content.getvalue())
+    return run.task.score(samples)
+
+
+def _row(run: _Run, reason: str | None) -> dict[str, Any]:
+    spec, history = run.cell.spec, run.history
+    nothing = dict.fromkeys(("modes", "modes_held", "high_quality", "kl", "kl_off_mode"))
+    final = history[-1] if history and reason is None else {"step": None, **nothing}
+    best = max(
+        history,
+        key=lambda scores: (scores["modes_held"], scores["high_quality"] or 0.0),
+        default={"step": None, **nothing},
+    )
+    return {
+        **{name: spec[name] for name in ("data", "loss", "model", "protocol", "seed", "steps")},
+        "status": "ok" if reason is None else "diverged",
+        "reason": reason,
+        **{name: value for name, value in final.items() if name != "step"},
+        **{f"best_{name}": value for name, value in best.items()},
+        "mode_count": run.task.modes(),
+        "floor": run.task.floor(spec["samples"]),
+        "curve": history,
+        "key": run.cell.key,
+        "specification": spec,
+        "versions": {
+            "genbench": spec["code"],
+            "torch": torch.__version__,
+            "numpy": np.__version__,
+            "python": platform.python_version(),
+        },
+        "device": spec["device"],
+        "threads": torch.get_num_threads(),
+        "seconds": round(run.seconds, 3),
+        "conventions": {
+            "modes": "a mode with at least one high-quality sample",
+            "modes_held": "high-quality samples >= a fifth of the mode's weight",
+            "high_quality": "within 3 sigma of the nearest mode, Euclidean",
+            "kl": "nats, high-quality samples against the mixture's weights",
+            "kl_off_mode": "nats, with one bin for all other samples",
+            "best": "the evaluation with most modes held, then most high-quality samples",
+        },
+    }

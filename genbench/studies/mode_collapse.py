@@ -1,0 +1,159 @@
+"""Which objective drops modes: every loss on every data set over several seeds, scored alike."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from genbench import ops
+from genbench.catalog import unknown_name
+from genbench.errors import InputError
+from genbench.report.progress import Silent
+from genbench.studies.cells import Cell, claim, code_version, open_study
+from genbench.studies.driver import Driver, Progress
+from genbench.studies.pages import write_report
+from genbench.studies.parts import Function, check_network, identity, name_losses, reference
+from genbench.studies.protocols import PROTOCOLS
+from genbench.studies.rows import write_rows
+from genbench.studies.tasks import Task, make_tasks, save_task
+
+LOSSES = ("non_saturating", "least_squares", "wasserstein_gp", "relativistic+r1+r2")
+DTYPES = ("float32", "float64")
+
+
+@dataclass(frozen=True)
+class StudyResult:
+    """rows: one dict a cell, as in rows.jsonl. table: the report's text. out: the study's folder."""
+
+    rows: list[dict[str, Any]]
+    table: str
+    out: Path
+
+
+def mode_collapse(
+    *,
+    data: Any = ("ring8", "grid25"),
+    losses: Any = LOSSES,
+    generator: Function | None = None,
+    critic: Function | None = None,
+    seeds: int = 6,
+    steps: int | None = None,
+    out: str | Path = "runs/mode-collapse",
+    protocol: str = "quick",
+    config: Mapping[str, Any] | None = None,
+    device: str = "cpu",
+    dtype: str = "float32",
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> StudyResult:
+    """Train every loss on every data set with every seed and report which modes each one holds.
+
+    Args:
+        data: names, `genbench.data.Mixture`s or arrays (N, ...), one, several or a dict of them;
+            an array without known modes is judged by k-means bins and nearest neighbours.
+        losses: names ("relativistic+r1+r2") or callables `loss(critic, *, real, fake, phase, seed)`
+            -> 0-d tensor or dict that holds "loss", one, several or a dict of named ones; phase is
+            "critic" or "generator", seed an int64 (1,) tensor for `genbench.ops`.
+        generator, critic: functions of no arguments that return a new network, (n, latent_dim) ->
+            (n, ...) and (n, ...) -> logits; None: the protocol's MLPs.
+        seeds: how many; seed s has the same initial weights and data order for every loss.
+        steps: generator updates; None: the protocol's.
+        out: the study's folder; finished cells in it are kept, interrupted ones go on.
+        protocol: a name in `genbench.studies.protocols.PROTOCOLS`.
+        config: fields of the model's Config that replace the protocol's.
+        device, dtype: where and in which precision to train; "cpu" or "cuda", "float32" or "float64".
+        workers: processes of one thread each; None: one a core.
+        progress: told how the study goes; None: silence.
+
+    Returns a StudyResult. Raises InputError for bad input, KeyboardInterrupt on Ctrl-C after every
+    running cell has saved a checkpoint, CellFailed for a cell that cannot run.
+    """
+    tasks, named = make_tasks(data), name_losses(losses)
+    if protocol not in PROTOCOLS:
+        raise unknown_name("protocol", protocol, PROTOCOLS)
+    plan = PROTOCOLS[protocol]
+    for argument, make in (("generator", generator), ("critic", critic)):
+        check_network(argument, make)
+    _check_counts(seeds=seeds, steps=steps, workers=workers)
+    _check_place(device, dtype)
+    own = {"generator": generator, "critic": critic}
+    common = {
+        "study": "mode-collapse",
+        "model": "gan",
+        "protocol": protocol,
+        "steps": plan.steps if steps is None else steps,
+        "samples": plan.samples,
+        "batch_size": plan.batch_size,
+        "evaluations": plan.evaluations,
+        "config": {**plan.model, **(config or {})},
+        "device": device,
+        "dtype": dtype,
+        "backend": ops.active_backend(),
+        "code": code_version(),
+    }
+    out = Path(out).absolute()
+    open_study(out)
+    with claim(out / "lock") as held:
+        if not held:
+            raise InputError(f"out: '{out}' is in use by another study; wait or choose another --out")
+        cells, functions = _make_cells(tasks, named, own, common, seeds, out)
+        driver = Driver(out, cells, progress or Silent(), functions)
+        driver.run(workers or os.cpu_count() or 1)
+        rows = write_rows(out)
+        return StudyResult(rows, write_report(out, rows), out)
+
+
+def _make_cells(
+    tasks: list[Task],
+    losses: Mapping[str, str | Function],
+    networks: Mapping[str, Function | None],
+    common: dict[str, Any],
+    seeds: int,
+    out: Path,
+) -> tuple[list[Cell], dict[str, dict[str, Function]]]:
+    """Cells, seed by seed so that every column fills evenly; and functions by cell key."""
+    cells, functions = [], {}
+    for seed in range(seeds):
+        for task in tasks:
+            path = save_task(task, out / "data")
+            for name, loss in losses.items():
+                own = {k: f for k, f in {**networks, "loss": loss}.items() if callable(f)}
+                spec = {
+                    **common,
+                    "data": task.name,
+                    "data_digest": task.digest,
+                    "loss": name,
+                    "seed": seed,
+                    "identity": {part: identity(function) for part, function in own.items()},
+                }
+                found = {part: reference(function) for part, function in own.items()}
+                parts = {part: target for part, target in found.items() if target is not None}
+                cell = Cell(spec, {"task": str(path), **parts})
+                cells.append(cell)
+                if len(parts) < len(own):
+                    functions[cell.key] = own
+    return cells, functions
+
+
+def _check_counts(**counts: int | None) -> None:
+    for name, value in counts.items():
+        if value is not None and (not isinstance(value, int) or value < 1):
+            raise InputError(f"{name}: must be a whole number of at least 1, got {value!r}")
+
+
+def _check_place(device: str, dtype: str) -> None:
+    if dtype not in DTYPES:
+        raise unknown_name("dtype", dtype, DTYPES)
+    kind = str(device).partition(":")[0]
+    if kind not in ("cpu", "cuda"):
+        raise unknown_name("device", device, ("cpu", "cuda"))
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise InputError(
+            f"device: '{device}' was asked for, but torch {torch.__version__} finds no CUDA device; "
+            "use --device cpu"
+        )

@@ -1,0 +1,208 @@
+"""A task: the data a model has to imitate and the scores its samples get."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import math
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from genbench import files
+from genbench.data.mixtures import Mixture, mixture
+from genbench.errors import InputError
+from genbench.metrics.modes import HELD_SHARE, mode_coverage, perfect_sampler
+from genbench.metrics.neighbours import precision_recall
+
+Scores = dict[str, float | None]
+
+
+class Task(Protocol):
+    """What a study needs to know of its data."""
+
+    name: str
+
+    @property
+    def digest(self) -> str: ...  # of the content
+    @property
+    def data_shape(self) -> tuple[int, ...]: ...
+    @property
+    def scale(self) -> float: ...  # training data are divided by it
+    def sample(self, n: int, rng: torch.Generator) -> Tensor: ...
+    def score(self, samples: Tensor) -> Scores: ...
+    def floor(self, n: int) -> Scores: ...  # what a perfect sampler scores
+    def modes(self) -> int: ...
+    def arrays(self) -> dict[str, np.ndarray]: ...  # rebuilds the task, draws its picture
+
+
+class MixtureTask:
+    """Data whose modes are known."""
+
+    def __init__(self, mixture: Mixture) -> None:
+        self.mixture = mixture
+        self.name = mixture.name
+        self.digest = mixture.digest
+        self.data_shape = (mixture.means.shape[1],)
+        self.scale = mixture.scale
+        self.sample = mixture.sample
+
+    def score(self, samples: Tensor) -> Scores:
+        """Mode coverage of samples (N, d) in the data's units."""
+        return _plain(mode_coverage(samples, self.mixture)._asdict())
+
+    def floor(self, n: int) -> Scores:
+        """Closed form."""
+        return _plain(perfect_sampler(self.mixture, n)._asdict())
+
+    def modes(self) -> int:
+        """How many modes there are."""
+        return len(self.mixture.means)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """means (K, d) and sigma."""
+        return {"means": self.mixture.means.numpy(), "sigma": np.float64(self.mixture.sigma)}
+
+
+class ArrayTask:
+    """A user's points without known modes: k-means bins stand in for modes (Richardson and Weiss
+    2018), precision, recall, density and coverage for quality.
+
+    Every fifth row is held out and judges; the others train. modes: bins visited; modes_held: bins
+    with at least a fifth of their share of the held-out rows.
+    """
+
+    BINS, NEIGHBOURS, ROWS = 50, 5, 5_000
+
+    def __init__(self, name: str, x: np.ndarray) -> None:
+        self.name = name
+        x = np.asarray(x)
+        if x.ndim < 2 or not np.issubdtype(x.dtype, np.floating):
+            raise InputError(f"data: '{name}' must be floating (N, ...), got {x.dtype} {x.shape}")
+        if not np.isfinite(x).all():
+            raise InputError(f"data: '{name}' must be finite, got NaN or infinity")
+        if len(x) < 500:
+            raise InputError(f"data: '{name}' must have at least 500 rows, got {len(x)}")
+        self.x = np.ascontiguousarray(x)
+        held_out = np.arange(len(x)) % 5 == 4
+        self._train = torch.from_numpy(self.x[~held_out]).double()
+        self._real = torch.from_numpy(self.x[held_out][: self.ROWS]).double().flatten(1)
+        self.data_shape = tuple(x.shape[1:])
+        self.scale = float(self.x.reshape(len(x), -1).std(axis=0).mean())
+        if self.scale == 0:
+            raise InputError(f"data: '{name}' must vary, got {len(x)} equal rows")
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of type, shape and values."""
+        head = f"{self.x.dtype} {self.x.shape}".encode()
+        return hashlib.sha256(head + self.x.tobytes()).hexdigest()
+
+    @cached_property
+    def _bins(self) -> Any:
+        from sklearn.cluster import KMeans
+        from threadpoolctl import threadpool_limits
+
+        rows = self._train.flatten(1)[: 2 * self.ROWS].numpy()
+        with threadpool_limits(1):  # sums over threads would move the bins
+            return KMeans(n_clusters=self.BINS, n_init=1, random_state=0).fit(rows)
+
+    @cached_property
+    def _weights(self) -> np.ndarray:
+        return self._histogram(self._train.flatten(1))
+
+    def _histogram(self, rows: Tensor) -> np.ndarray:
+        labels = self._bins.predict(rows.numpy())
+        return np.bincount(labels, minlength=self.BINS) / len(rows)
+
+    def sample(self, n: int, rng: torch.Generator) -> Tensor:
+        """n training rows, drawn with replacement."""
+        return self._train[torch.randint(len(self._train), (n,), generator=rng)]
+
+    def score(self, samples: Tensor) -> Scores:
+        """Bins and neighbours of samples (N, ...) in the data's units; no modes, no quality radius."""
+        rows = samples.double().flatten(1)
+        p, w = self._histogram(rows), self._weights
+        judged = precision_recall(real=self._real, fake=rows[: self.ROWS], k=self.NEIGHBOURS)
+        visited = p > 0
+        return {
+            "modes": int(visited.sum()),
+            "modes_held": int((p >= HELD_SHARE * w).sum()),
+            "high_quality": None,
+            "kl": float((p[visited] * np.log(p[visited] / w[visited])).sum()),
+            "kl_off_mode": None,
+            **judged._asdict(),
+        }
+
+    def floor(self, n: int) -> Scores:
+        """The score of n rows of the data themselves."""
+        return self.score(self.sample(n, torch.Generator().manual_seed(0)))
+
+    def modes(self) -> int:
+        """The number of bins."""
+        return self.BINS
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """x, all rows."""
+        return {"x": self.x}
+
+
+def make_tasks(data: Any) -> list[Task]:
+    """Tasks for names, Mixtures, arrays (N, ...), a sequence of them, or a dict of named arrays.
+
+    Raises InputError for an unknown name, an unusable value, none at all or one name twice.
+    """
+    if isinstance(data, Mapping):
+        named = [_make_task(value, str(name)) for name, value in data.items()]
+    else:
+        several = isinstance(data, Sequence) and not isinstance(data, str)
+        named = [_make_task(value, None) for value in (data if several else [data])]
+    names = [task.name for task in named]
+    if not names:
+        raise InputError("data: must name at least one data set, got none")
+    for name in names:
+        if names.count(name) > 1:
+            raise InputError(f"data: '{name}' is named twice")
+    return named
+
+
+def _make_task(value: Any, name: str | None) -> Task:
+    if isinstance(value, str):
+        value = mixture(value)
+    if isinstance(value, Mixture):
+        return MixtureTask(value if name is None else Mixture(name, value.means, value.sigma))
+    if isinstance(value, Tensor):
+        value = value.detach().cpu().numpy()
+    if isinstance(value, np.ndarray):
+        return ArrayTask(name or "data", value)
+    raise InputError(
+        f"data: expected a name, a Mixture or an array (N, ...), got {type(value).__name__}"
+    )
+
+
+def save_task(task: Task, folder: Path) -> Path:
+    """Write the task's arrays as `folder/DIGEST.npz`, for workers and for pictures."""
+    path = folder / f"{task.digest[:16]}.npz"
+    if not path.exists():
+        content = io.BytesIO()
+        np.savez(content, **task.arrays())  # type: ignore[arg-type]
+        files.write_bytes(path, content.getvalue())
+    return path
+
+
+def load_task(path: Path, name: str) -> Task:
+    """The task that `save_task` wrote."""
+    with np.load(path, allow_pickle=False) as arrays:
+        if "x" in arrays:
+            return ArrayTask(name, arrays["x"])
+        return MixtureTask(Mixture(name, torch.from_numpy(arrays["means"]), float(arrays["sigma"])))
+
+
+def _plain(scores: dict[str, float]) -> Scores:
+    # JSON has no NaN: a score that does not exist is null
+    return {name: None if math.isnan(value) else value for name, value in scores.items()}
