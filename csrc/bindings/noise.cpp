@@ -1,0 +1,52 @@
+// torch.ops.genbench.uniform and normal.
+#include "tensors.h"
+
+namespace genbench::bindings {
+namespace {
+
+template <typename Kernels>
+Tensor draw(const char* op, const Tensor& seed, torch::headeronly::IntHeaderOnlyArrayRef size,
+            int64_t stream, ScalarType dtype) {
+  const Seed words = read_seed(seed, op);
+  Tensor out = torch::stable::empty(size, dtype);
+  with_storage(dtype, op, [&](auto* storage) {
+    using T = std::remove_pointer_t<decltype(storage)>;
+    const Noise<T> noise{words, static_cast<uint64_t>(stream), write<T>(out), out.numel()};
+    torch::stable::parallel_for(
+        0, cpu::chunk_count(noise.count), kGrain,
+        [&](int64_t begin, int64_t end) { Kernels::run(noise, begin, end); });
+  });
+  return out;
+}
+
+struct Uniform {
+  template <typename T>
+  static void run(const Noise<T>& noise, int64_t begin, int64_t end) {
+    cpu::uniform(noise, begin, end);
+  }
+};
+
+struct Normal {
+  template <typename T>
+  static void run(const Noise<T>& noise, int64_t begin, int64_t end) {
+    cpu::normal(noise, begin, end);
+  }
+};
+
+Tensor uniform(const Tensor& seed, torch::headeronly::IntHeaderOnlyArrayRef size, int64_t stream,
+               ScalarType dtype) {
+  return draw<Uniform>("genbench::uniform", seed, size, stream, dtype);
+}
+
+Tensor normal(const Tensor& seed, torch::headeronly::IntHeaderOnlyArrayRef size, int64_t stream,
+              ScalarType dtype) {
+  return draw<Normal>("genbench::normal", seed, size, stream, dtype);
+}
+
+}  // namespace
+}  // namespace genbench::bindings
+
+STABLE_TORCH_LIBRARY_IMPL(genbench, CPU, m) {
+  m.impl("uniform", TORCH_BOX(&genbench::bindings::uniform));
+  m.impl("normal", TORCH_BOX(&genbench::bindings::normal));
+}

@@ -1,0 +1,2 @@
+#define GENBENCH_SET baseline
+#include "noise_kernel.h"

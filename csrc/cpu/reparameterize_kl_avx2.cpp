@@ -1,0 +1,7 @@
+#if defined(__x86_64__)
+#include <cstdint>  // before the pragma: what it declares is the same on every machine
+#include <cstring>
+#pragma GCC target("avx2,fma,bmi2")
+#define GENBENCH_SET avx2
+#include "reparameterize_kl_kernel.h"
+#endif

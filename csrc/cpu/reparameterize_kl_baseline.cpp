@@ -1,0 +1,2 @@
+#define GENBENCH_SET baseline
+#include "reparameterize_kl_kernel.h"

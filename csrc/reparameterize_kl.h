@@ -1,0 +1,60 @@
+// z = mu + exp(logvar / 2) eps and its KL from the standard normal, through raw pointers; no
+// torch. The formulas are in math/reparameterize_kl.h.
+#pragma once
+
+#include "math/half.h"
+#include "noise.h"
+
+namespace genbench {
+
+template <typename T>
+struct ReparameterizeKlForward {
+  const T* mu;      // [rows, cols]
+  const T* logvar;  // [rows, cols]
+  const T* eps;     // [rows, cols]; null: normal numbers of `seed`
+  Seed seed;        // read where eps is null
+  int64_t rows, cols;
+  T* z;              // [rows, cols]
+  compute_t<T>* kl;  // [rows], nats
+  double* partial;   // [rows, chunk_count(cols)] for rows longer than a chunk, else null
+};
+
+template <typename T>
+struct ReparameterizeKlBackward {
+  const T* grad_z;              // [rows, cols], or null
+  const compute_t<T>* grad_kl;  // [rows], or null
+  const T* mu;                  // [rows, cols]
+  const T* logvar;              // [rows, cols]
+  const T* eps;                 // [rows, cols]; null: normal numbers of `seed`
+  Seed seed;
+  int64_t rows, cols;
+  T* grad_mu;      // [rows, cols]
+  T* grad_logvar;  // [rows, cols]
+};
+
+namespace cpu {
+
+// A step of the forward range is a chunk of a long row, or as many whole rows as a chunk holds.
+static inline int64_t rows_per_step(int64_t cols) {
+  return cols == 0 ? kChunk : (cols < kChunk ? kChunk / cols : 1);
+}
+
+static inline int64_t forward_steps(int64_t rows, int64_t cols) {
+  if (cols > kChunk) return rows * chunk_count(cols);
+  return (rows + rows_per_step(cols) - 1) / rows_per_step(cols);
+}
+
+// [begin, end): steps, of forward_steps(rows, cols).
+template <typename T>
+void reparameterize_kl_forward(const ReparameterizeKlForward<T>& job, int64_t begin, int64_t end);
+
+// Adds up `partial` into `kl`, after the whole forward range; needed where partial is not null.
+template <typename T>
+void reparameterize_kl_finish(const ReparameterizeKlForward<T>& job);
+
+// [begin, end): chunks of the flat tensor, of chunk_count(rows * cols).
+template <typename T>
+void reparameterize_kl_backward(const ReparameterizeKlBackward<T>& job, int64_t begin, int64_t end);
+
+}  // namespace cpu
+}  // namespace genbench

@@ -1,0 +1,89 @@
+// The kernels through their raw pointers, with no torch: known answers, and one small case.
+#include <cmath>
+#include <cstdio>
+#include <vector>
+
+#include "cpu/dispatch.h"
+#include "math/philox.h"
+#include "reparameterize_kl.h"
+
+namespace {
+
+int failures = 0;
+
+void expect(bool holds, const char* what) {
+  if (holds) return;
+  std::fprintf(stderr, "failed: %s\n", what);
+  ++failures;
+}
+
+// Random123, kat_vectors, philox4x32 10.
+void check_philox() {
+  const uint64_t ones = ~uint64_t{0};
+  const struct {
+    uint64_t block, stream, key;
+    uint32_t word[4];
+  } known[] = {
+      {0, 0, 0, {0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}},
+      {ones, ones, ones, {0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd}},
+      {0x85a308d3243f6a88,
+       0x0370734413198a2e,
+       0x299f31d0a4093822,
+       {0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1}},
+  };
+  for (const auto& answer : known) {
+    const genbench::PhiloxBlock random = genbench::philox(answer.block, answer.stream, answer.key);
+    for (int i = 0; i < 4; ++i) expect(random.word[i] == answer.word[i], "Philox known answer");
+  }
+}
+
+// A number drawn alone is the number drawn in the middle of a tensor.
+void check_shards() {
+  constexpr int64_t count = 3000;
+  std::vector<double> whole(count);
+  const genbench::Noise<double> all{{7, 0}, 0, whole.data(), count};
+  genbench::cpu::normal(all, 0, genbench::cpu::chunk_count(count));
+  for (uint64_t first : {1, 1023, 1026, 2999}) {
+    double alone = 0;
+    genbench::cpu::normal(genbench::Noise<double>{{7, first}, 0, &alone, 1}, 0, 1);
+    expect(alone == whole[first], "an element alone and in the whole");
+  }
+}
+
+// Against the formula as the C library evaluates it. Five columns, then a row of many chunks.
+void check_reparameterize_kl(int64_t rows, int64_t cols) {
+  namespace cpu = genbench::cpu;
+  const int64_t size = rows * cols;
+  std::vector<double> mu(size), logvar(size), eps(size), z(size), kl(rows), partial(size);
+  for (int64_t i = 0; i < size; ++i) {
+    mu[i] = std::sin(0.3 * i);
+    logvar[i] = 2 * std::cos(0.7 * i);
+    eps[i] = std::sin(1.1 * i);
+  }
+  const genbench::ReparameterizeKlForward<double> job{
+      mu.data(), logvar.data(), eps.data(),
+      {},        rows,          cols,
+      z.data(),  kl.data(),     cols > cpu::kChunk ? partial.data() : nullptr};
+  cpu::reparameterize_kl_forward(job, 0, cpu::forward_steps(rows, cols));
+  if (job.partial != nullptr) cpu::reparameterize_kl_finish(job);
+  for (int64_t row = 0; row < rows; ++row) {
+    double sum = 0;
+    for (int64_t i = row * cols; i < (row + 1) * cols; ++i) {
+      sum += 0.5 * (mu[i] * mu[i] + std::expm1(logvar[i]) - logvar[i]);
+      const double wanted = mu[i] + std::exp(0.5 * logvar[i]) * eps[i];
+      expect(std::fabs(z[i] - wanted) < 1e-14, "z");  // a few roundings of numbers below 4
+    }
+    expect(std::fabs(kl[row] - sum) < 1e-15 * cols * 8, "kl");  // `cols` roundings of sums
+  }
+}
+
+}  // namespace
+
+int main() {
+  std::printf("instruction set: %s\n", genbench::cpu::name(genbench::cpu::instruction_set()));
+  check_philox();
+  check_shards();
+  check_reparameterize_kl(7, 5);
+  check_reparameterize_kl(2, 5000);
+  return failures == 0 ? 0 : 1;
+}
