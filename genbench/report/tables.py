@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,12 +15,12 @@ COLUMNS = (
     ("modes", "modes", 1, 1.0),
     ("modes held", "modes_held", 1, 1.0),
     ("best held", "best_modes_held", 1, 1.0),
-    ("high quality %", "high_quality", 1, 100.0),
+    ("quality %", "high_quality", 1, 100.0),
     ("KL", "kl", 3, 1.0),
     ("KL off-mode", "kl_off_mode", 3, 1.0),
     ("recall", "recall", 3, 1.0),
     ("coverage", "coverage", 3, 1.0),
-    ("s / seed", "seconds", 0, 1.0),
+    ("seconds", "seconds", 0, 1.0),
 )
 _COMPARABLE = ("data", "protocol", "steps", "samples", "device", "dtype", "code", "config")
 
@@ -43,9 +42,12 @@ class Group:
 def group_rows(rows: Sequence[Row]) -> list[Group]:
     """Split rows so that different protocols, budgets or code versions never share a column."""
     found: dict[str, list[Row]] = {}
-    for row in rows:
+    for row in _tell_apart(rows):
         specification = row.get("specification") or {}
-        found.setdefault(repr([specification.get(k, row.get(k)) for k in _COMPARABLE]), []).append(row)
+        identity = specification.get("identity") or {}
+        networks = [identity.get("generator"), identity.get("critic")]
+        key = repr([*networks, *(specification.get(k, row.get(k)) for k in _COMPARABLE)])
+        found.setdefault(key, []).append(row)
     groups: list[Group] = []
     for members in found.values():
         first = members[0]
@@ -60,20 +62,37 @@ def group_rows(rows: Sequence[Row]) -> list[Group]:
     return groups
 
 
+def _tell_apart(rows: Sequence[Row]) -> list[Row]:
+    """Rows whose loss names its source too, where functions of one name differ."""
+
+    def source(row: Row) -> str:
+        return ((row.get("specification") or {}).get("identity") or {}).get("loss") or ""
+
+    sources: dict[str, set[str]] = {}
+    for row in rows:
+        sources.setdefault(row["loss"], set()).add(source(row))
+    return [
+        {**row, "loss": f"{row['loss']}@{source(row)[:6]}"} if len(sources[row["loss"]]) > 1 else row
+        for row in rows
+    ]
+
+
 def _ranking(rows: Sequence[Row]) -> list[str]:
-    def rank(loss: str) -> tuple[float, float, float]:
+    """Losses by modes held, then high-quality share, then KL; a diverged seed counts as nothing."""
+
+    def rank(loss: str) -> tuple[float, float, float, str]:
         mine = [row for row in rows if row["loss"] == loss]
-        held, quality, kl = (
-            mean_interval(row[key] for row in mine).mean for key in ("modes_held", "high_quality", "kl")
+        held, quality = (
+            sum(row[key] or 0.0 for row in mine) / len(mine) for key in ("modes_held", "high_quality")
         )
-        return (-(held or 0.0), -(quality or 0.0), kl or 0.0)
+        return (-held, -quality, mean_interval(row["kl"] for row in mine).mean or 0.0, loss)
 
     return sorted({row["loss"] for row in rows}, key=rank)
 
 
 def table_cells(group: Group) -> tuple[list[str], list[list[str]]]:
     """Titles and text cells: a line for each loss, best first, then the perfect sampler."""
-    used = [column for column in COLUMNS if any(row.get(column[1]) is not None for row in group.rows)]
+    used = [c for c in COLUMNS if any(row.get(c[1]) is not None for row in group.rows)]
     titles = ["loss", "seeds", "all held", *(column[0] for column in used)]
     lines = [_line(loss, group.of(loss), used) for loss in group.losses]
     floor = group.rows[0].get("floor") or {}
@@ -107,21 +126,23 @@ def verdict(group: Group) -> str:
     )
 
 
-def text_report(groups: Sequence[Group], *, width: int = 140) -> str:
-    """The tables as plain text."""
-    from rich.console import Console
-    from rich.table import Table
+def text_report(groups: Sequence[Group]) -> str:
+    """The tables as plain text, columns two spaces apart."""
+    return "\n".join(_text_table(group) for group in groups)
 
-    console = Console(file=io.StringIO(), width=width, no_color=True, force_terminal=False)
-    for group in groups:
-        titles, lines = table_cells(group)
-        table = Table(title=group.title, title_justify="left", title_style="")
-        for index, title in enumerate(titles):
-            table.add_column(title, justify="left" if index == 0 else "right")
-        for number, line in enumerate(lines):
-            table.add_row(*line, end_section=number == len(lines) - 2)
-        console.print(table)
-        console.print(verdict(group), soft_wrap=True)
-        console.print()
-    assert isinstance(console.file, io.StringIO)
-    return console.file.getvalue()
+
+def _text_table(group: Group) -> str:
+    titles, lines = table_cells(group)
+    widths = [max(map(len, column)) for column in zip(titles, *lines, strict=True)]
+
+    def aligned(cells: Sequence[str]) -> str:
+        first, *others = [
+            cell.rjust(width) if place else cell.ljust(width)
+            for place, (cell, width) in enumerate(zip(cells, widths, strict=True))
+        ]
+        return "  ".join([first, *others]).rstrip()
+
+    rule = "-" * len("  ".join("x" * width for width in widths))
+    *losses, perfect = [aligned(line) for line in lines]
+    parts = [group.title, rule, aligned(titles), rule, *losses, rule, perfect, rule]
+    return "\n".join([*parts, verdict(group), ""])

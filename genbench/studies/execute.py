@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from genbench import files, ops
+from genbench import files
 from genbench.data.streams import Stream
 from genbench.models import create_model
+from genbench.ops.backend import backend
 from genbench.studies.cells import Cell, derived_seed, read_row, write_row
 from genbench.studies.parts import resolve
 from genbench.studies.tasks import Scores, Task, load_task
@@ -69,7 +70,7 @@ def run_cell(
     if (row := read_row(folder)) is not None:
         return row
     started = time.monotonic()
-    with ops.backend(cell.spec["backend"]):
+    with backend(cell.spec["backend"]):
         run = _prepare(cell, own or {})
         if (state := load_latest(folder / "checkpoints")) is not None:
             run.restore(state)

@@ -10,14 +10,14 @@ from typing import Any
 
 import torch
 
-from genbench import ops
 from genbench.catalog import unknown_name
 from genbench.errors import InputError
+from genbench.ops.backend import active
 from genbench.report.progress import Silent
 from genbench.studies.cells import Cell, claim, code_version, open_study
 from genbench.studies.driver import Driver, Progress
 from genbench.studies.pages import write_report
-from genbench.studies.parts import Function, check_network, identity, name_losses, reference
+from genbench.studies.parts import Function, check_networks, identity, name_losses, reference
 from genbench.studies.protocols import PROTOCOLS
 from genbench.studies.rows import write_rows
 from genbench.studies.tasks import Task, make_tasks, save_task
@@ -77,11 +77,12 @@ def mode_collapse(
     if protocol not in PROTOCOLS:
         raise unknown_name("protocol", protocol, PROTOCOLS)
     plan = PROTOCOLS[protocol]
-    for argument, make in (("generator", generator), ("critic", critic)):
-        check_network(argument, make)
     _check_counts(seeds=seeds, steps=steps, workers=workers)
     _check_place(device, dtype)
-    own = {"generator": generator, "critic": critic}
+    networks = {"generator": generator, "critic": critic}
+    constants = {**plan.model, **(config or {})}
+    for task in tasks:
+        check_networks(task.data_shape, constants, networks)
     common = {
         "study": "mode-collapse",
         "model": "gan",
@@ -90,10 +91,10 @@ def mode_collapse(
         "samples": plan.samples,
         "batch_size": plan.batch_size,
         "evaluations": plan.evaluations,
-        "config": {**plan.model, **(config or {})},
+        "config": constants,
         "device": device,
         "dtype": dtype,
-        "backend": ops.active_backend(),
+        "backend": active(),
         "code": code_version(),
     }
     out = Path(out).absolute()
@@ -101,7 +102,7 @@ def mode_collapse(
     with claim(out / "lock") as held:
         if not held:
             raise InputError(f"out: '{out}' is in use by another study; wait or choose another --out")
-        cells, functions = _make_cells(tasks, named, own, common, seeds, out)
+        cells, functions = _make_cells(tasks, named, networks, common, seeds, out)
         driver = Driver(out, cells, progress or Silent(), functions)
         driver.run(workers or os.cpu_count() or 1)
         rows = write_rows(out)

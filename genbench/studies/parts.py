@@ -8,11 +8,14 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import torch
 from torch import nn
 
 from genbench import files
 from genbench.errors import InputError
 from genbench.losses import create_loss
+from genbench.models import create_model
+from genbench.train.loop import initial_weights
 
 Function = Callable[..., Any]
 
@@ -45,15 +48,39 @@ def _name_of(loss: Any) -> str:
     return getattr(loss, "__name__", type(loss).__name__)
 
 
-def check_network(argument: str, make: Any) -> None:
-    """Raises InputError unless `make` is None or a function that makes a new network."""
-    if make is None:
-        return
-    if isinstance(make, nn.Module) or not callable(make):
-        raise InputError(
-            f"{argument}: must be a function that returns a new network for each seed, "
-            f"got {type(make).__name__}"
-        )
+def check_networks(
+    data_shape: tuple[int, ...], config: Mapping[str, Any], networks: Mapping[str, Function | None]
+) -> None:
+    """Make the model once, so that a bad constant or network is refused before anything runs.
+
+    Raises InputError for a field or value that Config refuses, for a network that is not made anew
+    for each seed, and for one whose output has the wrong shape.
+    """
+    for argument, make in networks.items():
+        if make is not None and (isinstance(make, nn.Module) or not callable(make)):
+            raise InputError(
+                f"{argument}: must be a function that returns a new network for each seed, "
+                f"got {type(make).__name__}"
+            )
+    with initial_weights(0):
+        model: Any = create_model("gan", data_shape=data_shape, **config, **networks)
+    latents = torch.zeros(4, model.config.latent_dim)
+    real = torch.zeros(4, *data_shape)
+    _check_output("generator", model.generator, latents, (4, *data_shape))
+    _check_output("critic", model.critic, real, (4, 1), (4,))
+
+
+def _check_output(
+    argument: str, network: nn.Module, x: torch.Tensor, *shapes: tuple[int, ...]
+) -> None:
+    expected = " or ".join(map(str, shapes))
+    try:
+        with torch.no_grad():
+            found = tuple(network(x).shape)
+    except RuntimeError as error:  # how torch reports sizes that do not fit
+        raise InputError(f"{argument}: does not take {tuple(x.shape)} ({error})") from error
+    if found not in shapes:
+        raise InputError(f"{argument}: must map {tuple(x.shape)} to {expected}, got {found}")
 
 
 def reference(function: Function) -> str | None:
