@@ -1,9 +1,12 @@
-"""Files that are whole or absent: written beside their place, synced, then moved in."""
+"""Files that are whole or absent, and locks that end with their process."""
 
 from __future__ import annotations
 
 import hashlib
 import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -48,3 +51,38 @@ def sync_folder(folder: Path) -> None:
 def sha256(content: bytes) -> str:
     """Hexadecimal SHA-256."""
     return hashlib.sha256(content).hexdigest()
+
+
+@contextmanager
+def claim(path: Path, *, wait: float = 0.0) -> Iterator[bool]:
+    """Hold the lock file `path`; yields False when another process still has it after `wait` s.
+
+    The lock is the system's own, so it ends with its process, however that dies.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    deadline = time.monotonic() + wait
+    with path.open("a+") as file:
+        while not (held := _try_lock(file.fileno())) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        yield held
+
+
+if os.name == "posix":
+    import fcntl
+
+    def _try_lock(handle: int) -> bool:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+else:
+    import msvcrt
+
+    def _try_lock(handle: int) -> bool:
+        try:
+            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True

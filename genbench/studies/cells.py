@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -84,41 +80,6 @@ def is_row(row: Any) -> bool:
 def write_row(folder: Path, row: dict[str, Any]) -> None:
     """Write the row last: from here on the cell is done."""
     files.write_text(folder / ROW, json.dumps(row, allow_nan=False) + "\n")
-
-
-@contextmanager
-def claim(path: Path, *, wait: float = 0.0) -> Iterator[bool]:
-    """Hold the lock file `path`; yields False when another process still has it after `wait` s.
-
-    The lock is the system's own, so it ends with its process, however that dies.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    deadline = time.monotonic() + wait
-    with path.open("a+") as file:
-        while not (held := _try_lock(file.fileno())) and time.monotonic() < deadline:
-            time.sleep(0.1)
-        yield held
-
-
-if os.name == "posix":
-    import fcntl
-
-    def _try_lock(handle: int) -> bool:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True
-
-else:
-    import msvcrt
-
-    def _try_lock(handle: int) -> bool:
-        try:
-            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
-        except OSError:
-            return False
-        return True
 
 
 MARKER = "study.json"

@@ -12,9 +12,10 @@ import torch
 
 from genbench.catalog import unknown_name
 from genbench.errors import InputError
+from genbench.files import claim
 from genbench.ops.backend import active
 from genbench.report.progress import Silent
-from genbench.studies.cells import Cell, claim, code_version, open_study
+from genbench.studies.cells import Cell, code_version, open_study
 from genbench.studies.driver import Driver, Progress
 from genbench.studies.pages import write_report
 from genbench.studies.parts import Function, check_networks, identity, name_losses, reference

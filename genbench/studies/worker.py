@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from genbench import files
-from genbench.studies.cells import Cell, claim
+from genbench.studies.cells import Cell
 from genbench.studies.execute import run_cell
 
 GRACE = 4.0  # seconds from the end of input to the end of the process, whatever it does
@@ -59,7 +59,7 @@ def _serve(cell: Cell, out: Path, stopping: threading.Event, answers: Any) -> di
             print(json.dumps({"event": "step", "key": cell.key, "step": step}), file=answers)
 
     try:
-        with claim(cell.folder(out) / "lock", wait=CLAIM_WAIT) as held:
+        with files.claim(cell.folder(out) / "lock", wait=CLAIM_WAIT) as held:
             if not held:
                 return {"event": "failed", "key": cell.key, "error": "claimed by another process"}
             row = run_cell(cell, out, should_stop=stopping.is_set, report=report)

@@ -56,7 +56,7 @@ def test_verdict_names_who_drops_modes():
     (group,) = group_rows(ROWS)
     assert verdict(group) == (
         "Holds every mode in every seed: relativistic+r1+r2. "
-        "Drops modes: least_squares (1 of 2 seeds), non_saturating (2 of 2 seeds)."
+        "Drops modes: non_saturating (2 of 2 seeds), least_squares (1 of 2 seeds)."
     )
 
 

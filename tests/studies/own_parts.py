@@ -1,0 +1,33 @@
+"""A user's module: a loss and networks that workers can import."""
+
+import torch
+
+from genbench import ops
+
+
+def linear_loss(critic, *, real, fake, phase, seed):
+    """Wasserstein with a one-sided penalty, written by hand."""
+    if phase == "generator":
+        return -critic(fake).mean()
+    penalty = ops.gradient_penalty(critic, real=real, fake=fake, one_sided=True, seed=seed)
+    return critic(fake).mean() - critic(real).mean() + 10 * penalty
+
+
+def broken_loss(critic, *, real, fake, phase, seed):
+    """Raises at the first call."""
+    raise ValueError("no such luck")
+
+
+def exploding_loss(critic, *, real, fake, phase, seed):
+    """Not finite from the start."""
+    return critic(fake).mean() * float("inf")
+
+
+def generator():
+    """(n, 2) -> (n, 2)."""
+    return torch.nn.Sequential(torch.nn.Linear(2, 16), torch.nn.Tanh(), torch.nn.Linear(16, 2))
+
+
+def critic():
+    """(n, 2) -> (n, 1)."""
+    return torch.nn.Sequential(torch.nn.Linear(2, 16), torch.nn.Tanh(), torch.nn.Linear(16, 1))

@@ -1,0 +1,193 @@
+"""The study from end to end: rows, resume, a user's own parts, and the same rows however it runs."""
+
+import json
+
+import numpy as np
+import own_parts
+import pytest
+import torch
+
+import genbench
+from genbench.data import Mixture
+from genbench.errors import CellFailed, InputError
+from genbench.report.progress import Silent
+from genbench.studies import mode_collapse
+
+LOSSES = ["non_saturating", "wasserstein_gp"]
+VARYING = ("seconds", "versions")
+
+
+class Record(Silent):
+    def __init__(self):
+        self.events = []
+
+    def start(self, cells, done, steps):
+        self.events.append(("start", cells, done, steps))
+
+    def finish(self, title, row):
+        self.events.append(("finish", title))
+
+    def note(self, text):
+        self.events.append(("note", text))
+
+
+def run(out, **options):
+    settings = {"data": "ring8", "losses": LOSSES, "seeds": 2, "steps": 40, "workers": 2}
+    return mode_collapse(out=out, **{**settings, **options})
+
+
+def stable(rows):
+    return [{k: v for k, v in row.items() if k not in VARYING} for row in rows]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    return run(tmp_path_factory.mktemp("study") / "out")
+
+
+def test_the_folder_holds_rows_page_and_pictures(finished):
+    names = {path.name for path in finished.out.iterdir()}
+    assert {"rows.jsonl", "report.html", "study.json", "cells"} <= names
+    assert {"samples-ring8-quick-40.png", "curves-ring8-quick-40.png"} <= names
+    lines = (finished.out / "rows.jsonl").read_text().splitlines()
+    assert [json.loads(line) for line in lines] == finished.rows and len(lines) == 4
+    assert "perfect sampler" in finished.table
+
+
+def test_a_row_says_what_is_needed_to_repeat_it(finished):
+    row = finished.rows[0]
+    assert {"data", "loss", "model", "protocol", "seed", "steps", "status"} <= set(row)
+    assert {"modes", "modes_held", "high_quality", "kl", "kl_off_mode"} <= set(row)
+    assert {f"best_{k}" for k in ("step", "modes", "modes_held", "high_quality", "kl", "kl_off_mode")} <= set(row)
+    assert row["specification"]["config"]["betas"] == [0.0, 0.9]
+    assert row["versions"]["torch"] == torch.__version__ and row["threads"] == 1
+    assert row["curve"][-1]["step"] == 40 and len(row["curve"]) == 20
+    best = max(row["curve"], key=lambda s: (s["modes_held"], s["high_quality"]))
+    assert (row["best_step"], row["best_modes_held"]) == (best["step"], best["modes_held"])
+
+
+def test_a_second_call_runs_nothing_and_more_seeds_run_only_those(finished):
+    record = Record()
+    again = run(finished.out, progress=record)
+    assert again.rows == finished.rows and record.events == [("start", 4, 4, 160)]
+    more = Record()
+    grown = run(finished.out, seeds=3, losses=["non_saturating"], progress=more)
+    assert more.events[0] == ("start", 3, 2, 120)
+    assert more.events[1:] == [("finish", "ring8 non_saturating seed 2")]
+    assert stable(grown.rows)[:2] == stable(finished.rows)[:2] and len(grown.rows) == 5
+
+
+def test_one_worker_and_other_order_give_the_same_rows(finished, tmp_path):
+    alone = run(tmp_path / "alone", workers=1, losses=LOSSES[::-1])
+    mine = [row for row in stable(alone.rows) if row["seed"] < 2]
+    assert mine == [row for row in stable(finished.rows) if row["seed"] < 2]
+
+
+def test_a_damaged_row_runs_again_and_ends_the_same(finished, tmp_path):
+    result = run(tmp_path, losses="non_saturating")
+    cell = next((tmp_path / "cells").iterdir())
+    before = json.loads((cell / "row.json").read_text())
+    (cell / "row.json").write_bytes((cell / "row.json").read_bytes()[:-40])
+    (tmp_path / "rows.jsonl").write_text("{broken")
+    again = run(tmp_path, losses="non_saturating")
+    assert stable(again.rows) == stable(result.rows) and before["key"] in {r["key"] for r in again.rows}
+
+
+def test_own_mixture_networks_and_loss_in_workers(tmp_path):
+    record = Record()
+    result = genbench.studies.mode_collapse(
+        data=Mixture("pair", [[-2.0, 0.0], [2.0, 0.0]], 0.2),
+        losses=[own_parts.linear_loss, "non_saturating"],
+        generator=own_parts.generator,
+        critic=own_parts.critic,
+        seeds=1,
+        steps=40,
+        out=tmp_path,
+        progress=record,
+    )
+    assert {row["loss"] for row in result.rows} == {"linear_loss", "non_saturating"}
+    assert all(row["mode_count"] == 2 and row["status"] == "ok" for row in result.rows)
+    assert not [event for event in record.events if event[0] == "note"]
+
+
+def test_functions_that_cannot_be_imported_run_here_with_the_same_numbers(tmp_path):
+    def linear_loss(critic, *, real, fake, phase, seed):
+        return own_parts.linear_loss(critic, real=real, fake=fake, phase=phase, seed=seed)
+
+    record = Record()
+    threads = torch.get_num_threads()
+    here = run(tmp_path / "here", losses=linear_loss, seeds=1, progress=record)
+    there = run(tmp_path / "there", losses=own_parts.linear_loss, seeds=1)
+    assert [event[0] for event in record.events] == ["start", "note", "finish"]
+    assert here.rows[0]["curve"] == there.rows[0]["curve"]
+    assert here.rows[0]["key"] != there.rows[0]["key"]
+    assert torch.get_num_threads() == threads
+
+
+def test_points_without_known_modes(tmp_path):
+    x = np.random.default_rng(0).normal(size=(1500, 2)).astype(np.float32)
+    result = run(tmp_path, data={"cloud": x}, losses="non_saturating", seeds=1)
+    (row,) = result.rows
+    assert row["high_quality"] is None and row["mode_count"] == 50
+    assert 0 <= row["recall"] <= 1 and "recall" in result.table
+    assert (tmp_path / "samples-cloud-quick-40.png").exists()
+
+
+def test_divergence_is_a_row(tmp_path):
+    result = run(tmp_path, losses=[own_parts.exploding_loss], seeds=1)
+    (row,) = result.rows
+    assert row["status"] == "diverged" and "not finite at step 0" in row["reason"]
+    assert row["modes"] is None and row["best_modes_held"] is None
+    assert "1 (1 diverged)" in result.table
+
+
+def test_a_loss_that_raises_is_one_line_and_a_traceback_on_disk(tmp_path):
+    with pytest.raises(CellFailed, match="ring8 broken_loss seed 0: ValueError: no such luck") as caught:
+        run(tmp_path, losses=own_parts.broken_loss, seeds=1)
+    path = str(caught.value).split("(see ")[1].rstrip(")")
+    assert "no such luck" in open(path).read()
+
+
+def test_backends_give_the_same_numbers(tmp_path):
+    from genbench.ops import backend
+
+    if backend.load_error():
+        pytest.skip(f"no extension: {backend.load_error()}")
+    curves = {}
+    for name in ("reference", "fused"):
+        with backend.backend(name):
+            rows = run(tmp_path / name, dtype="float64", steps=60, seeds=1).rows
+        assert {row["specification"]["backend"] for row in rows} == {name}
+        curves[name] = [row["curve"] for row in rows]
+    assert curves["reference"] == curves["fused"]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"seeds": 0}, "seeds: must be a whole number of at least 1, got 0"),
+        ({"seeds": -3}, "got -3"),
+        ({"seeds": 2.5}, "got 2.5"),
+        ({"steps": 0}, "steps: must be a whole number of at least 1, got 0"),
+        ({"workers": 0}, "workers: must be"),
+        ({"data": "ring7"}, "data: unknown name 'ring7'"),
+        ({"losses": "wgan"}, "losses: unknown name 'wgan'"),
+        ({"protocol": "fast"}, "protocol: unknown name 'fast'"),
+        ({"device": "tpu"}, "device: unknown name 'tpu'"),
+        ({"dtype": "int8"}, "dtype: unknown name 'int8'"),
+        ({"config": {"wdith": 3}}, "gan has no field 'wdith'"),
+        ({"config": {"width": 0}}, "width must be a whole number"),
+        ({"generator": torch.nn.Linear(2, 2)}, "generator: must be a function"),
+    ],
+)
+def test_bad_input_is_refused_before_a_folder_is_made(tmp_path, options, words):
+    with pytest.raises(InputError, match=words):
+        run(tmp_path / "out", **options)
+    assert not (tmp_path / "out").exists()
+
+
+def test_no_such_device(tmp_path):
+    if torch.cuda.is_available():
+        pytest.skip("a CUDA device is here")
+    with pytest.raises(InputError, match="device: 'cuda' was asked for, but torch"):
+        run(tmp_path / "out", device="cuda")

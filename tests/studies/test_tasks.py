@@ -1,0 +1,85 @@
+"""Tasks: what may stand for data, and how points without known modes are judged."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from genbench.data import Mixture, mixture
+from genbench.errors import InputError
+from genbench.studies.tasks import ArrayTask, load_task, make_tasks, save_task
+
+
+def points(n=2000, seed=0, width=2):
+    return np.random.default_rng(seed).normal(size=(n, width))
+
+
+def test_names_mixtures_arrays_and_dicts():
+    own = Mixture("two", [[0.0, 0.0], [3.0, 0.0]], 0.1)
+    tasks = make_tasks(["ring8", own])
+    assert [task.name for task in tasks] == ["ring8", "two"]
+    assert [task.modes() for task in tasks] == [8, 2]
+    named = make_tasks({"mine": points(), "theirs": torch.from_numpy(points(seed=1)), "third": own})
+    assert [task.name for task in named] == ["mine", "theirs", "third"]
+    assert make_tasks(points())[0].name == "data" and make_tasks("grid25")[0].name == "grid25"
+
+
+def test_a_task_comes_back_from_disk(tmp_path):
+    for task in make_tasks({"ring8": "ring8", "mine": points()}):
+        again = load_task(save_task(task, tmp_path), task.name)
+        assert (again.digest, again.scale, again.data_shape) == (task.digest, task.scale, task.data_shape)
+        rng = [torch.Generator().manual_seed(0) for _ in range(2)]
+        assert torch.equal(again.sample(9, rng[0]), task.sample(9, rng[1]))
+
+
+def test_own_points_judge_what_is_missing():
+    # two clouds; a sampler that makes only the left one
+    x = np.concatenate([points(2000), points(2000, seed=1) + 20])
+    rng = np.random.default_rng(2)
+    task = ArrayTask("clouds", rng.permutation(x))
+    both = task.floor(4000)
+    left = task.score(torch.from_numpy(points(4000, seed=3)))
+    assert both["modes_held"] == 50 and both["kl"] is not None and both["kl"] < 0.05
+    assert left["modes"] <= 30 and left["modes_held"] <= 30
+    # half the mass is missing: ln 2 at least
+    assert left["kl"] >= math.log(2) - 0.05
+    assert both["recall"] > 0.8 and left["recall"] < 0.6
+    assert left["precision"] > 0.8 and left["coverage"] < 0.6
+    assert left["high_quality"] is None
+
+
+def test_bins_do_not_depend_on_the_thread_count():
+    scores = []
+    for threads in (1, 2):
+        torch.set_num_threads(threads)
+        scores.append(ArrayTask("x", points()).floor(500))
+    torch.set_num_threads(1)
+    assert scores[0] == scores[1]
+
+
+def test_images_are_taken():
+    task = ArrayTask("images", np.random.default_rng(0).random((600, 1, 4, 4)).astype(np.float32))
+    assert task.data_shape == (1, 4, 4)
+    assert task.score(task.sample(500, torch.Generator().manual_seed(0)))["modes"] == 50
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        ("ring9", "data: unknown name 'ring9'"),
+        ([], "data: must name at least one"),
+        ({}, "data: must name at least one"),
+        (["ring8", "ring8"], "data: 'ring8' is named twice"),
+        (3, "data: expected a name, a Mixture or an array"),
+        (points(499), "must have at least 500 rows, got 499"),
+        (np.full((600, 2), np.nan), "must be finite"),
+        (np.ones((600, 2)), "must vary"),
+        (np.zeros((600, 2), dtype=int), "must be floating"),
+        (np.zeros(600), "must be floating (N, ...)"),
+    ],
+)
+def test_bad_data_is_refused(data, words):
+    with pytest.raises(InputError) as caught:
+        make_tasks(data)
+    assert words in str(caught.value)
