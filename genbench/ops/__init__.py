@@ -6,6 +6,7 @@ from genbench.ops.gan_bce import discriminator_bce, generator_bce
 from genbench.ops.gradient_penalty import gradient_norm_penalty, gradient_penalty
 from genbench.ops.interpolate import interpolate
 from genbench.ops.noise import fold_seed, normal, uniform
+from genbench.ops.reparameterize_kl import reparameterize_kl
 
 __all__ = [
     "ddpm_add_noise",
@@ -18,5 +19,6 @@ __all__ = [
     "interpolate",
     "normal",
     "reference",
+    "reparameterize_kl",
     "uniform",
 ]

@@ -9,6 +9,7 @@ from genbench.ops.gradient_penalty import gradient_penalty_reference as gradient
 from genbench.ops.interpolate import interpolate_reference as interpolate
 from genbench.ops.noise import normal_reference as normal
 from genbench.ops.noise import uniform_reference as uniform
+from genbench.ops.reparameterize_kl import reparameterize_kl_reference as reparameterize_kl
 
 __all__ = [
     "ddpm_add_noise",
@@ -19,5 +20,6 @@ __all__ = [
     "gradient_penalty",
     "interpolate",
     "normal",
+    "reparameterize_kl",
     "uniform",
 ]

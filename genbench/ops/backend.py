@@ -1,0 +1,145 @@
+"""Which formulas the operations run: the fused kernels of the extension, or plain torch.
+
+GENBENCH_BACKEND=reference|fused decides for a process, `with backend("reference"):` for a block;
+else the kernels run where the extension was built.
+"""
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+
+from genbench.errors import InputError
+from genbench.ops import extension
+from genbench.ops.extension import build_info, load_error
+
+__all__ = [
+    "BackendUnavailable",
+    "active",
+    "backend",
+    "build_info",
+    "describe",
+    "fused_for",
+    "load_error",
+]
+
+BACKENDS = ("reference", "fused")
+OPERATIONS = (
+    "reparameterize_kl",
+    "discriminator_bce",
+    "generator_bce",
+    "interpolate",
+    "gradient_norm_penalty",
+    "gradient_penalty",
+    "ddpm_add_noise",
+    "ddpm_step",
+    "uniform",
+    "normal",
+)
+# The dtypes each kernel serves. Noise is asked for by its seed.
+_FLOATS = frozenset((torch.float16, torch.bfloat16, torch.float32, torch.float64))
+_KERNELS = {
+    "reparameterize_kl": _FLOATS,
+    "uniform": frozenset((torch.int64,)),
+    "normal": frozenset((torch.int64,)),
+}
+
+
+class BackendUnavailable(InputError, RuntimeError):
+    """The fused backend was asked for where no extension is."""
+
+
+class _Block(threading.local):
+    """The backend of the innermost `with backend(...)` of a thread; None outside of any."""
+
+    name: str | None = None
+
+
+_block = _Block()
+_ENVIRONMENT = os.environ.get("GENBENCH_BACKEND") or None
+
+
+@contextmanager
+def backend(name: str) -> Iterator[None]:
+    """Runs the operations of a block by the "reference" or the "fused" backend; nests.
+
+    A thread that the block starts keeps the process's own backend.
+    Errors: InputError (ValueError) for another name; RuntimeError for "fused" without extension.
+    """
+    if name not in BACKENDS:
+        raise InputError(f"backend must be reference or fused, got {name!r}")
+    _require(name)
+    outer, _block.name = _block.name, name
+    try:
+        yield
+    finally:
+        _block.name = outer
+
+
+def active() -> str:
+    """The backend in use here, "reference" or "fused".
+
+    Errors: InputError for a wrong GENBENCH_BACKEND or GENBENCH_INSTRUCTION_SET, RuntimeError for
+    "fused" without extension.
+    """
+    name = _block.name
+    if name is None:
+        if _ENVIRONMENT is None:
+            name = "reference" if load_error() else "fused"
+        elif _ENVIRONMENT in BACKENDS:
+            name = _ENVIRONMENT
+        else:
+            raise InputError(f"GENBENCH_BACKEND must be reference or fused, got {_ENVIRONMENT!r}")
+        _require(name)
+    return name
+
+
+def fused_for(op: str, *tensors: Tensor | None) -> bool:
+    """Whether a call of `op` on these tensors runs the kernel: it exists and serves them all.
+
+    torch.func transforms see the reference formulas, which they can take apart.
+    """
+    return (
+        active() == "fused"
+        and op in _KERNELS
+        and not torch._C._are_functorch_transforms_active()
+        and all(_served(tensor, _KERNELS[op]) for tensor in tensors if tensor is not None)
+    )
+
+
+def describe() -> list[dict[str, str | None]]:
+    """{"op", "backend", "why", "remedy"} of each public operation; remedy None: nothing to mend."""
+    return [{"op": op} | _explain(op) for op in OPERATIONS]
+
+
+def _explain(op: str) -> dict[str, str | None]:
+    if op not in _KERNELS:
+        return {"backend": "reference", "why": "it has no kernel yet", "remedy": None}
+    if load_error() is not None:
+        return {"backend": "reference", "why": load_error(), "remedy": extension.REMEDY}
+    if active() == "fused":
+        why = f"the extension is loaded, CPU kernels {extension.instruction_set()}"
+        return {"backend": "fused", "why": why, "remedy": None}
+    if _block.name is not None:
+        return {"backend": "reference", "why": "chosen for this block", "remedy": None}
+    return {
+        "backend": "reference",
+        "why": "GENBENCH_BACKEND=reference",
+        "remedy": "unset GENBENCH_BACKEND",
+    }
+
+
+def _served(tensor: Tensor, dtypes: frozenset[torch.dtype]) -> bool:
+    return tensor.device.type == "cpu" and tensor.dtype in dtypes
+
+
+def _require(name: str) -> None:
+    if name != "fused":
+        return
+    if (why := load_error()) is not None:
+        raise BackendUnavailable(f"no fused operations, {why}; build them: {extension.REMEDY}")
+    if (wrong := extension.setting_error()) is not None:
+        raise InputError(wrong)

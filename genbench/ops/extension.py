@@ -1,0 +1,128 @@
+"""The extension: loading it, why it is absent, and what it tells of itself. Nothing is compiled.
+
+The library registers `torch.ops.genbench.*`; the module `genbench._build` beside it knows what was
+built and which CPU kernels run here.
+"""
+
+import platform
+import sysconfig
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+
+import torch
+from torch import Tensor
+
+from genbench.errors import InputError
+
+REMEDY = "`make env`, or `GENBENCH_BUILD=require pip install --no-build-isolation -e .`"
+
+
+def load_error() -> str | None:
+    """Why there is no extension; None where there is one."""
+    return _load_error
+
+
+def setting_error() -> str | None:
+    """What is wrong with GENBENCH_INSTRUCTION_SET; None where nothing is."""
+    return _setting_error
+
+
+def instruction_set() -> str:
+    """The CPU kernels in use: "baseline", "avx2" or "avx512". Needs the extension.
+
+    Errors: InputError for a GENBENCH_INSTRUCTION_SET that is unknown or that this machine lacks.
+    """
+    assert _build is not None
+    try:
+        return _build.instruction_set()
+    except RuntimeError as error:
+        raise InputError(str(error)) from None
+
+
+def build_info() -> dict[str, str] | None:
+    """What was built and what of it runs here, by name; None without extension.
+
+    Errors: InputError for a wrong GENBENCH_INSTRUCTION_SET.
+    """
+    if _build is None:
+        return None
+    return {
+        "library": str(_library(_build)),
+        "compiler": _build.compiler,
+        "instruction sets": " ".join(_build.instruction_sets()),
+        "instruction set in use": instruction_set(),
+    }
+
+
+def _library(build: ModuleType) -> Path:
+    suffix = sysconfig.get_config_var("EXT_SUFFIX")
+    return Path(str(build.__file__)).with_name(f"_ops{suffix}")
+
+
+def _load() -> tuple[ModuleType | None, str | None]:
+    """The module that tells of the build, and why there is none."""
+    try:
+        from genbench import _build
+    except ImportError as error:
+        return None, _why_absent(error)
+    try:
+        torch.ops.load_library(str(_library(_build)))
+    except OSError as error:  # built against a torch that this one cannot stand in for
+        return None, f"the extension does not load: {str(error).splitlines()[0]}"
+    return _build, None
+
+
+def _why_absent(error: ImportError) -> str:
+    package = Path(__file__).parents[1]
+    if next(package.glob("_build.*.so"), None) is not None:
+        return f"the extension does not import: {str(error).splitlines()[0]}"
+    if platform.system() != "Linux":
+        return f"there is no extension for {platform.system()}"
+    record = package / "_build_mode.txt"
+    if record.is_file():
+        return f"the extension was not built ({record.read_text().strip()})"
+    return "the extension was not built"
+
+
+def _register_fakes() -> None:
+    """Shapes and dtypes of the raw operations, for torch.compile and for opcheck."""
+
+    def drawn(seed: Tensor, size: Sequence[int], stream: int, dtype: torch.dtype) -> Tensor:
+        return seed.new_empty(size, dtype=dtype)
+
+    def forward(
+        mu: Tensor, logvar: Tensor, eps: Tensor | None, seed: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        wide = torch.promote_types(mu.dtype, torch.float32)
+        return mu.new_empty(mu.shape), mu.new_empty(mu.shape[:1], dtype=wide)
+
+    def backward(
+        grad_z: Tensor | None,
+        grad_kl: Tensor | None,
+        mu: Tensor,
+        logvar: Tensor,
+        eps: Tensor | None,
+        seed: Tensor | None,
+    ) -> tuple[Tensor, Tensor]:
+        return mu.new_empty(mu.shape), mu.new_empty(mu.shape)
+
+    torch.library.register_fake("genbench::uniform", drawn)
+    torch.library.register_fake("genbench::normal", drawn)
+    torch.library.register_fake("genbench::reparameterize_kl_forward", forward)
+    torch.library.register_fake("genbench::reparameterize_kl_backward", backward)
+
+
+def _check_setting() -> str | None:
+    try:
+        instruction_set()
+    except InputError as error:
+        return str(error)
+    return None
+
+
+_build, _load_error = _load()
+_setting_error: str | None = None
+if _build is not None:
+    _register_fakes()
+    _setting_error = _check_setting()
