@@ -124,10 +124,11 @@ def commands(mode: str, obstacle: str | None) -> dict[str, type]:
             )
 
     if obstacle:
-        return {"build_py": BuildPy}
-    from torch.utils.cpp_extension import BuildExtension
+        from setuptools.command.build_ext import build_ext as base
+    else:
+        from torch.utils.cpp_extension import BuildExtension as base
 
-    class BuildExt(BuildExtension):
+    class BuildExt(base):
         def run(self) -> None:
             super().run()
             if self.inplace:
