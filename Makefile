@@ -1,0 +1,50 @@
+# From a bare clone to a result: every target first sets up .venv as far as that is needed.
+# PYTHON=... chooses the interpreter, ARGS=... adds arguments to the command behind a target.
+PYTHON ?= python3
+ARGS ?=
+STUDY_ARGS ?= --protocol quick
+BIN := .venv/bin
+CSRC = $(shell find csrc -name '*.h' -o -name '*.cpp' -o -name '*.cu')
+
+.DEFAULT_GOAL := help
+.PHONY: help env study test test-slow check bench format clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.* ## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "make %-10s %s\n", $$1, $$2 }'
+
+env: ## the environment in .venv with the extension built, nothing else
+	@command -v $(PYTHON) >/dev/null || { echo "no $(PYTHON) on PATH; set PYTHON=/path/to/python3" >&2; exit 2; }
+	@$(PYTHON) tools/environment.py
+
+study: env ## which GAN objective drops modes: table, pictures and report.html in runs/mode-collapse
+	@$(BIN)/genbench study mode-collapse --out runs/mode-collapse $(STUDY_ARGS) $(ARGS)
+
+test: env ## the test suite
+	@$(BIN)/python -m pytest $(ARGS)
+
+test-slow: env ## the long tests alone
+	@$(BIN)/python -m pytest -m slow $(ARGS)
+
+bench: env ## time each operation against its reference
+	@$(BIN)/python -m pytest benchmarks/ --benchmark-only $(ARGS)
+
+format: env ## rewrite Python and C++ as ruff and clang-format want them
+	@$(BIN)/ruff check --fix-only --quiet .
+	@$(BIN)/ruff format --quiet .
+	@$(BIN)/clang-format -i $(CSRC)
+
+check: env ## all that CI runs: lint, types, csrc without torch, tests on both backends
+	$(BIN)/ruff check --quiet .
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/clang-format --dry-run -Werror $(CSRC)
+	PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/pyright
+	$(BIN)/cmake --fresh --log-level=WARNING -S . -B build/cmake -G Ninja -DCMAKE_BUILD_TYPE=Release -DCMAKE_MAKE_PROGRAM=$(CURDIR)/$(BIN)/ninja
+	$(BIN)/cmake --build build/cmake -- --quiet
+	$(BIN)/ctest --test-dir build/cmake --output-on-failure --no-tests=error --quiet
+	GENBENCH_BACKEND=reference $(BIN)/python -m pytest -q tests/ops
+	$(BIN)/python -m pytest $(ARGS)
+
+clean: ## remove what was built and cached; .venv and runs stay
+	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .benchmarks
+	find genbench -name '*.so' -delete
+	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
