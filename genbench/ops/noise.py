@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from genbench.ops.backend import fused_for
 from genbench.ops.checks import FLOATS
 
 _MASK = 0xFFFFFFFF
@@ -41,7 +42,7 @@ def uniform(
     Source: (w + 1/2) / 2^32 of the Philox word w; Salmon et al. 2011.
     """
     shape = _check(shape, seed, stream, dtype)
-    if _fused_for("uniform", seed):
+    if fused_for("uniform", seed):
         return torch.ops.genbench.uniform(seed, shape, stream, dtype)
     return _uniform(shape, seed, stream, dtype)
 
@@ -58,7 +59,7 @@ def normal(
     Source: Box and Muller 1958 on the words (0, 1) and (2, 3) of a Philox block.
     """
     shape = _check(shape, seed, stream, dtype)
-    if _fused_for("normal", seed):
+    if fused_for("normal", seed):
         return torch.ops.genbench.normal(seed, shape, stream, dtype)
     return _normal(shape, seed, stream, dtype)
 
@@ -158,12 +159,6 @@ def philox_4x32_10(
         c0, c1, c2, c3 = high1 ^ c1 ^ k0, p1 & _MASK, high0 ^ c3 ^ k1, p0 & _MASK
         k0, k1 = (k0 + _W0) & _MASK, (k1 + _W1) & _MASK
     return c0, c1, c2, c3
-
-
-def _fused_for(op: str, seed: Tensor) -> bool:
-    from genbench.ops.backend import fused_for
-
-    return fused_for(op, seed)
 
 
 def _uniform(shape: Sequence[int], seed: Tensor, stream: int, dtype: torch.dtype) -> Tensor:

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from genbench import __version__, ops
-from genbench.ops import backend
+from genbench.ops.backend import active, backend, build_info, describe, load_error
 
 ELEMENTS = 2**16
 REPEATS = 30
@@ -27,10 +27,10 @@ def describe_kernels() -> dict[str, Any]:
         "genbench": __version__,
         "torch": torch.__version__,
         "threads": torch.get_num_threads(),
-        "build": backend.build_info(),
-        "active": backend.active(),
-        "error": backend.load_error(),
-        "operations": backend.describe(),
+        "build": build_info(),
+        "active": active(),
+        "error": load_error(),
+        "operations": describe(),
         "speed": [_speed(name, call) for name, call in _calls().items()],
     }
 
@@ -45,11 +45,11 @@ def _calls() -> dict[str, Callable[[], Any]]:
 
 
 def _speed(name: str, call: Callable[[], Any]) -> dict[str, Any]:
-    names = ["reference"] if backend.load_error() else ["reference", "fused"]
+    names = ["reference"] if load_error() else ["reference", "fused"]
     times: dict[str, list[float]] = {kind: [] for kind in names}
     for repeat in range(REPEATS + 3):
         for kind in names:
-            with backend.backend(kind):
+            with backend(kind):
                 started = time.perf_counter()
                 call()
                 if repeat >= 3:  # the first calls warm up

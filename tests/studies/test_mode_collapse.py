@@ -10,6 +10,7 @@ import torch
 import genbench
 from genbench.data import Mixture
 from genbench.errors import CellFailed, InputError
+from genbench.ops.backend import backend, load_error
 from genbench.report.progress import Silent
 from genbench.studies import mode_collapse
 
@@ -149,13 +150,13 @@ def test_a_loss_that_raises_is_one_line_and_a_traceback_on_disk(tmp_path):
 
 
 def test_backends_give_the_same_numbers(tmp_path):
-    from genbench.ops import backend
+    from genbench.ops.backend import backend, load_error
 
-    if backend.load_error():
-        pytest.skip(f"no extension: {backend.load_error()}")
+    if load_error():
+        pytest.skip(f"no extension: {load_error()}")
     curves = {}
     for name in ("reference", "fused"):
-        with backend.backend(name):
+        with backend(name):
             rows = run(tmp_path / name, dtype="float64", steps=60, seeds=1).rows
         assert {row["specification"]["backend"] for row in rows} == {name}
         curves[name] = [row["curve"] for row in rows]
