@@ -142,10 +142,10 @@ def _gradients(critic: Critic, points: Tensor) -> Tensor:
     if not callable(critic):
         raise TypeError(f"critic must be callable, got {type(critic).__name__}")
     checks.check_not_empty("real or fake", points)
-    if torch.is_inference_mode_enabled():
-        raise ValueError("gradient_penalty needs gradients, got torch.inference_mode: use no_grad")
     if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
         return torch.func.grad(lambda x: _logits(critic, x).sum())(points)
+    if torch.is_inference_mode_enabled():
+        raise ValueError("gradient_penalty needs gradients, got torch.inference_mode: use no_grad")
     create_graph = torch.is_grad_enabled()
     with torch.enable_grad():
         logits = _logits(critic, points.requires_grad_())
