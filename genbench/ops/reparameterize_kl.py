@@ -6,6 +6,7 @@ instead of storing it.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -86,13 +87,21 @@ def _formula(
     draw: Callable[..., Tensor],
 ) -> tuple[Tensor, Tensor]:
     wide = checks.wide_dtype(torch.promote_types(mu.dtype, logvar.dtype))
-    if eps is None:
-        eps = draw(mu.shape, seed=seed, dtype=wide)
     m, v = mu.to(wide), logvar.to(wide)
-    z = m + torch.exp(0.5 * v) * eps.to(wide)
+    z = m + torch.exp(0.5 * v) * _noise(mu, eps, seed, draw, wide)
     # expm1: exp(v) - 1 loses every digit near the prior, where v is 0.
     kl = 0.5 * (m.square() + torch.expm1(v) - v)
     return z.to(mu.dtype), kl.flatten(1).sum(1) if kl.ndim > 1 else kl
+
+
+def _noise(
+    mu: Tensor,
+    eps: Tensor | None,
+    seed: Tensor | None,
+    draw: Callable[..., Tensor],
+    wide: torch.dtype,
+) -> Tensor:
+    return draw(mu.shape, seed=seed, dtype=wide) if eps is None else eps.to(wide)
 
 
 class _Fused(torch.autograd.Function):
@@ -101,7 +110,7 @@ class _Fused(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: torch.autograd.function.FunctionCtx,
+        ctx: Any,
         mu: Tensor,
         logvar: Tensor,
         eps: Tensor | None,
@@ -112,7 +121,7 @@ class _Fused(torch.autograd.Function):
         return torch.ops.genbench.reparameterize_kl_forward(mu, logvar, eps, seed)
 
     @staticmethod
-    def backward(ctx, grad_z: Tensor | None, grad_kl: Tensor | None) -> Gradients:
+    def backward(ctx: Any, grad_z: Tensor | None, grad_kl: Tensor | None) -> Gradients:
         mu, logvar, eps, seed = ctx.saved_tensors
         wide = checks.wide_dtype(mu.dtype)
         # torch.compile allows no second derivative, and traces with gradients enabled.
@@ -121,8 +130,9 @@ class _Fused(torch.autograd.Function):
         grad_mu, grad_logvar = torch.ops.genbench.reparameterize_kl_backward(
             grad_z, grad_kl, mu, logvar, eps, seed
         )
-        wanted = ctx.needs_input_grad[2] and grad_z is not None
-        grad_eps = (grad_z * torch.exp(0.5 * logvar.to(wide))).to(mu.dtype) if wanted else None
+        grad_eps = None
+        if ctx.needs_input_grad[2] and grad_z is not None:
+            grad_eps = (grad_z * torch.exp(0.5 * logvar.to(wide))).to(mu.dtype)
         return grad_mu, grad_logvar, grad_eps, None
 
 
@@ -137,7 +147,7 @@ def _slopes(
     """The gradients as a differentiable expression."""
     wide = checks.wide_dtype(mu.dtype)
     m, v = mu.to(wide), logvar.to(wide)
-    noise = normal(mu.shape, seed=seed, dtype=wide) if eps is None else eps.to(wide)
+    noise = _noise(mu, eps, seed, normal, wide)
     by_mu, by_logvar, by_eps = torch.zeros_like(m), torch.zeros_like(v), None
     if grad_z is not None:
         sigma = torch.exp(0.5 * v)
