@@ -107,10 +107,10 @@ def extensions() -> list[Extension]:
     return [operations, build]
 
 
-def record(folder: Path, text: str) -> None:
-    """Leaves beside the package how it was built; `genbench kernels` and a test read it."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "_build_mode.txt").write_text(text + "\n")
+def record(root: Path, text: str) -> None:
+    """Leaves in the package how it was built; `genbench kernels` and a test read it."""
+    (root / "genbench").mkdir(parents=True, exist_ok=True)
+    (root / "genbench" / "_build_mode.txt").write_text(text + "\n")
 
 
 def commands(mode: str, obstacle: str | None) -> dict[str, type]:
@@ -119,20 +119,18 @@ def commands(mode: str, obstacle: str | None) -> dict[str, type]:
     class BuildPy(build_py):
         def run(self) -> None:
             super().run()
-            record(
-                ROOT / "genbench" if self.editable_mode else Path(self.build_lib, "genbench"), text
-            )
+            record(ROOT if self.editable_mode else Path(self.build_lib), text)
 
     if obstacle:
         from setuptools.command.build_ext import build_ext as base
     else:
         from torch.utils.cpp_extension import BuildExtension as base
 
-    class BuildExt(base):
+    class BuildExt(base):  # pyright: ignore[reportGeneralTypeIssues]  # torch's is untyped
         def run(self) -> None:
             super().run()
             if self.inplace:
-                record(ROOT / "genbench", text)
+                record(ROOT, text)
 
     return {"build_py": BuildPy, "build_ext": BuildExt}
 
