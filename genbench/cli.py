@@ -32,7 +32,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command in `argv` (default: sys.argv) and return its exit code."""
     arguments = _parser().parse_args(argv)
     try:
-        return _run(arguments.command, arguments)
+        code = _run(arguments.command, arguments)
+        sys.stdout.flush()
+        return code
     except KeyboardInterrupt:
         print("interrupted; the same command goes on from the checkpoints", file=sys.stderr)
         return 130
@@ -47,6 +49,8 @@ def _run(command: Callable[[argparse.Namespace], int], arguments: argparse.Names
         return command(arguments)
     except InputError as error:
         return _fail(2, error)
+    except BrokenPipeError:
+        raise
     except OSError as error:
         name = f" '{error.filename}'" if error.filename else ""
         return _fail(2, f"{error.strerror or error}{name}")
