@@ -78,9 +78,19 @@ def sources(*patterns: str) -> list[str]:
     return sorted(str(path.relative_to(ROOT)) for path in found)
 
 
+def put_ninja_on_path() -> None:
+    """torch calls `ninja`: pip's lies beside an interpreter whose folder need not be on PATH."""
+    if importlib.util.find_spec("ninja") is not None:
+        import ninja
+
+        os.environ["PATH"] = os.pathsep.join([ninja.BIN_DIR, os.environ.get("PATH", "")])
+
+
 def extensions() -> list[Extension]:
     """The operations, a library that torch loads, and the module that tells of the build."""
     import pybind11
+
+    put_ninja_on_path()
     from torch.utils.cpp_extension import include_paths, library_paths
 
     headers = [str(path) for path in (ROOT / "csrc").rglob("*.h")]

@@ -81,7 +81,7 @@ def _why_absent(error: ImportError) -> str:
         return f"there is no extension for {platform.system()}"
     record = package / "_build_mode.txt"
     if record.is_file():
-        return f"the extension was not built ({record.read_text().strip()})"
+        return f"the extension was not built: {record.read_text().strip().removeprefix('skip: ')}"
     return "the extension was not built"
 
 
