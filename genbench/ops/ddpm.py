@@ -135,9 +135,7 @@ def _step(
     if not isinstance(sigma, Tensor) and sigma == 0:
         return mean.to(x_t.dtype)
     if noise is None:
-        noise = draw(
-            x_t.shape, seed=resolve_seed(seed, generator, device=x_t.device), dtype=x_t.dtype
-        )
+        noise = draw(x_t.shape, seed=resolve_seed(seed, generator, device=x_t.device), dtype=wide)
     return (mean + _scaled(checks.spread(sigma, x_t, wide), noise.to(wide))).to(x_t.dtype)
 
 

@@ -30,7 +30,7 @@ def discriminator_bce(
     """mean(bce(real, real_target)) + mean(bce(fake, fake_target)), in nats.
 
     bce(x, t) = (1 - t) softplus(x) + t softplus(-x). With plain targets the best discriminator
-    reaches log 4 - 2 JSD: the negative of the game's value (Goodfellow et al. 2014, theorem 1).
+    reaches log 4 - 2 JSD, the negative of the game's value.
 
     Args:
         real, fake: logits, floating, any two shapes that are not empty, on one device.
@@ -43,6 +43,8 @@ def discriminator_bce(
 
     Returns: 0-d; float64 if one of the logit tensors is, else float32.
     Errors: TypeError, ValueError for an argument outside these rules.
+    Source: Goodfellow et al. 2014, equation 1 and theorem 1; smoothed targets Salimans et al.
+        2016, section 3.4.
     """
     targets = (real_target, fake_target)
     return _discriminator(real, fake, targets, flip_probability, seed, generator, uniform)

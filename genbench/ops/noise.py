@@ -54,8 +54,9 @@ def normal(
     stream: int = 0,
     dtype: torch.dtype = torch.float32,
 ) -> Tensor:
-    """Standard normal noise, on the seed's device; arguments and errors as `uniform`.
+    """Standard normal noise, on the seed's device.
 
+    shape, seed, stream, dtype and errors: as for `uniform`.
     Source: Box and Muller 1958 on the words (0, 1) and (2, 3) of a Philox block.
     """
     shape = _check(shape, seed, stream, dtype)

@@ -1,6 +1,7 @@
 """Philox noise against the published known answers and a NumPy derivation of its own."""
 
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -56,7 +57,8 @@ def numpy_normal(key, elements, stream=0):
     radius = np.sqrt(-np.log(numpy_uniform(key, even, stream) ** 2))
     angle = numpy_uniform(key, [element + 1 for element in even], stream)
     z = radius * np.exp(2j * np.pi * angle)
-    return np.where(np.array([element % 2 == 0 for element in elements]), z.real, z.imag)
+    odd = [element % 2 == 1 for element in elements]
+    return np.where(odd, np.imag(z), np.real(z))
 
 
 def key_seed(key, *first):
@@ -65,11 +67,10 @@ def key_seed(key, *first):
 
 @pytest.mark.parametrize("line", KNOWN_ANSWERS.strip().splitlines())
 def test_known_answers(line):
-    words = [int(word, 16) for word in line.split()]
-    counter, key, result = words[:4], words[4:6], words[6:]
-    assert list(philox_4x32_10(tuple(counter), tuple(key))) == result
-    counter_tensors, key_tensors = map(torch.tensor, counter), map(torch.tensor, key)
-    assert list(map(int, philox_4x32_10(tuple(counter_tensors), tuple(key_tensors)))) == result
+    c0, c1, c2, c3, k0, k1, *result = (int(word, 16) for word in line.split())
+    assert list(philox_4x32_10((c0, c1, c2, c3), (k0, k1))) == result
+    c0, c1, c2, c3, k0, k1 = (torch.tensor(word) for word in (c0, c1, c2, c3, k0, k1))
+    assert [int(word) for word in philox_4x32_10((c0, c1, c2, c3), (k0, k1))] == result
 
 
 def test_known_answer_through_uniform(api):
@@ -222,15 +223,18 @@ def test_refusals(api, refuses, name, change, error, words):
 
 
 def test_seed_refusals(refuses, rng):
+    number: Any = 3
+    half: Any = 1.5
+    row: Any = [1]
     with refuses(ValueError, "seed and generator"):
         resolve_seed(key_seed(1), rng, device=CPU)
     with refuses(TypeError, "generator", "int"):
-        resolve_seed(None, 3, device=CPU)
+        resolve_seed(None, number, device=CPU)
     with refuses(ValueError, "seed must be on meta", "cpu"):
         resolve_seed(key_seed(1), None, device=torch.device("meta"))
     with refuses(ValueError, "generator must be on meta", "cpu"):
         resolve_seed(None, rng, device=torch.device("meta"))
     with refuses(TypeError, "index", "1.5"):
-        fold_seed(key_seed(1), 1.5)
+        fold_seed(key_seed(1), half)
     with refuses(TypeError, "seed", "list"):
-        fold_seed([1], 1)
+        fold_seed(row, 1)
