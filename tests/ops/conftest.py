@@ -7,6 +7,7 @@ import torch
 from hypothesis import settings
 
 from genbench import ops
+from genbench.ops.backend import active, backend, load_error
 
 settings.register_profile(
     "ops", max_examples=500, derandomize=True, deadline=None, database=None, print_blob=False
@@ -40,6 +41,23 @@ def api(request):
 def layout(request):
     """Puts a tensor of four dimensions into a memory layout."""
     return LAYOUTS[request.param]
+
+
+@pytest.fixture
+def kernels():
+    """The raw operations of the extension."""
+    if active() != "fused":
+        pytest.skip(load_error() or "GENBENCH_BACKEND=reference: the kernels do not run")
+    return torch.ops.genbench
+
+
+@pytest.fixture(params=["fused", "reference"])
+def either(request):
+    """Runs the public functions by either backend."""
+    if request.param == "fused":
+        request.getfixturevalue("kernels")
+    with backend(request.param):
+        yield request.param
 
 
 @pytest.fixture
