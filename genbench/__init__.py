@@ -1,4 +1,4 @@
-"""genbench: deep generative models, fused training operations, and the benchmarks that judge them."""
+"""Deep generative models, fused training operations, and the benchmarks that judge them."""
 
 from __future__ import annotations
 

@@ -89,7 +89,9 @@ def _add_study(commands: Any) -> None:
     command.add_argument("--seeds", type=int, default=6, metavar="N", help="default: 6")
     command.add_argument("--steps", type=int, metavar="N", help="default: the protocol's")
     command.add_argument("--protocol", default="quick", metavar="P", help="default: quick")
-    command.add_argument("--out", default="runs/mode-collapse", metavar="DIR", help="default: %(default)s")
+    command.add_argument(
+        "--out", default="runs/mode-collapse", metavar="DIR", help="default: %(default)s"
+    )
     command.add_argument("--device", default="cpu", metavar="cpu|cuda", help="default: cpu")
     command.add_argument("--dtype", default="float32", metavar="TYPE", help="float32 or float64")
     command.add_argument("--backend", metavar="NAME", help="fused or reference operations")
@@ -105,9 +107,13 @@ def _add_report(commands: Any) -> None:
 
 def _add_sample(commands: Any) -> None:
     command = commands.add_parser("sample", help="draw samples from a trained model")
-    command.add_argument("checkpoint", metavar="CHECKPOINT", help="a cell's or a checkpoint's folder")
+    command.add_argument(
+        "checkpoint", metavar="CHECKPOINT", help="a cell's or a checkpoint's folder"
+    )
     command.add_argument("-n", type=int, required=True, metavar="N", help="how many")
-    command.add_argument("--out", required=True, metavar="DIR", help="gets samples.npy and a picture")
+    command.add_argument(
+        "--out", required=True, metavar="DIR", help="gets samples.npy and a picture"
+    )
     command.add_argument("--seed", type=int, default=0, metavar="S", help="default: 0")
     command.set_defaults(command=_sample)
 
@@ -117,7 +123,10 @@ def _list(arguments: argparse.Namespace) -> int:
 
     room = {"datasets": "data"}.get(arguments.catalog, arguments.catalog)
     module = import_module(f"genbench.{room}")
-    entries = {**module.CATALOG, **{f"+{k}": e for k, e in getattr(module, "PENALTIES", {}).items()}}
+    entries = {
+        **module.CATALOG,
+        **{f"+{k}": e for k, e in getattr(module, "PENALTIES", {}).items()},
+    }
     if arguments.json:
         print(json.dumps([{"name": name, "line": entry.line} for name, entry in entries.items()]))
         return 0

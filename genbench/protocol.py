@@ -42,7 +42,7 @@ class OptimizerSpec:
 
 @runtime_checkable
 class Model(Protocol):
-    """A generative model as the training loop knows it; any torch module with these members is one."""
+    """A generative model as the training loop knows it: a torch module with five members more."""
 
     phases: tuple[str, ...]
     """One training step: ("model",), or ("critic",) * 5 + ("generator",)."""
@@ -66,3 +66,9 @@ class Model(Protocol):
     def sample(self, n: int, rng: torch.Generator) -> Tensor:
         """(n, *data_shape); the same generator state gives the same samples."""
         ...
+
+    # Every torch.nn.Module has these.
+    def state_dict(self) -> dict[str, Any]: ...
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> Any: ...
+    def train(self, mode: bool = True) -> Any: ...
+    def eval(self) -> Any: ...

@@ -51,8 +51,14 @@ def test_version(capsys):
         (["nothing"], "invalid choice: 'nothing'"),
         (["study"], "required: STUDY"),
         (["study", "mode-collapse", "--seeds", "two"], "--seeds: invalid int value: 'two'"),
-        (["study", "mode-collapse", "--seeds", "0"], "seeds: must be a whole number of at least 1, got 0"),
-        (["study", "mode-collapse", "--steps", "-5"], "steps: must be a whole number of at least 1, got -5"),
+        (
+            ["study", "mode-collapse", "--seeds", "0"],
+            "seeds: must be a whole number of at least 1, got 0",
+        ),
+        (
+            ["study", "mode-collapse", "--steps", "-5"],
+            "steps: must be a whole number of at least 1, got -5",
+        ),
         (["study", "mode-collapse", "--data", "ring7"], "data: unknown name 'ring7'"),
         (["study", "mode-collapse", "--losses", "wgan"], "losses: unknown name 'wgan'"),
         (["study", "mode-collapse", "--losses"], "--losses: expected at least one argument"),
@@ -113,7 +119,9 @@ def test_report_counts_damaged_lines(capsys, study, tmp_path):
 def test_sample_draws_the_cell_again(capsys, study, tmp_path):
     cell = next((study / "cells").iterdir())
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
-        code, out, _ = run(capsys, "sample", cell, "-n", 500, "--out", tmp_path / name, "--seed", seed)
+        code, out, _ = run(
+            capsys, "sample", cell, "-n", 500, "--out", tmp_path / name, "--seed", seed
+        )
         assert code == 0 and "samples.npy" in out and "samples.png" in out
     a, b, c = (np.load(tmp_path / name / "samples.npy") for name in "abc")
     assert a.shape == (500, 2) and a.dtype == np.float32

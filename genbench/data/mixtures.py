@@ -23,7 +23,7 @@ class Mixture:
     """
 
     name: str
-    means: Tensor  # (K, d) float64
+    means: Tensor  # (K, d) float64; anything torch.as_tensor takes
     sigma: float
 
     def __post_init__(self) -> None:

@@ -32,7 +32,9 @@ CATALOG = {
 
 PENALTIES = {
     "r1": Entry("genbench.losses.penalties:r1", "zero-centred, at real points; Mescheder 2018"),
-    "r2": Entry("genbench.losses.penalties:r2", "zero-centred, at generated points; Mescheder 2018"),
+    "r2": Entry(
+        "genbench.losses.penalties:r2", "zero-centred, at generated points; Mescheder 2018"
+    ),
     "gp": Entry("genbench.losses.penalties:gp", "one-centred, between both; Gulrajani 2017"),
 }
 

@@ -1,4 +1,4 @@
-"""An adversarial loss: one objective and any penalties, read from a name like "relativistic+r1+r2"."""
+"""An adversarial loss: one objective and any penalties, named like "relativistic+r1+r2"."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class AdversarialLoss:
         phase: str,
         seed: Tensor,
     ) -> dict[str, Tensor]:
-        """Terms of `phase` ("critic" or "generator"); real, fake (n, *data_shape), seed int64 (1,)."""
+        """Terms of `phase` ("critic" or "generator"); real, fake (n, *data_shape), seed (1,)."""
         if self.objective.paired and len(real) != len(fake):
             raise ValueError(
                 f"{self.name} compares row by row: real and fake must have as many rows, "

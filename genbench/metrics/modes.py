@@ -1,24 +1,30 @@
 """Mode coverage of samples against a mixture whose modes are known.
 
-Published rule (Srivastava et al. 2017, VEEGAN; Lin et al. 2018, PacGAN): a sample is of high quality
-within three standard deviations of a mode. `modes_held` is stricter: a uniform cloud visits every
-mode, but does not hold its weight.
+Published rule (Srivastava et al. 2017, VEEGAN; Lin et al. 2018, PacGAN): a sample is of high
+quality within three standard deviations of a mode. `modes_held` is stricter: a uniform cloud visits
+every mode, but does not hold its weight.
 """
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from genbench.data.mixtures import Mixture
-
 RADIUS = 3.0  # standard deviations
 HELD_SHARE = 0.2  # of a mode's weight
 _ROWS = 16_384  # samples a block: bounds the distance matrix
+
+
+class Modes(Protocol):
+    """Equally weighted Gaussians, as `genbench.data.mixture` gives: means (K, d) float64, sigma."""
+
+    @property
+    def means(self) -> Tensor: ...
+    @property
+    def sigma(self) -> float: ...
 
 
 class ModeCoverage(NamedTuple):
@@ -35,7 +41,7 @@ class ModeCoverage(NamedTuple):
     kl_off_mode: float
 
 
-def mode_coverage(samples: Tensor, mixture: Mixture) -> ModeCoverage:
+def mode_coverage(samples: Tensor, mixture: Modes) -> ModeCoverage:
     """Score samples (N, d), any floating dtype, in the mixture's units; distances in float64.
 
     A sample belongs to its nearest mode and is of high quality when no farther than three sigma.
@@ -58,7 +64,7 @@ def mode_coverage(samples: Tensor, mixture: Mixture) -> ModeCoverage:
     )
 
 
-def perfect_sampler(mixture: Mixture, n: int) -> ModeCoverage:
+def perfect_sampler(mixture: Modes, n: int) -> ModeCoverage:
     """What n samples of the mixture itself score on average: the floor beside every row.
 
     Modes are taken as far apart; both KLs to first order in 1 / n (Miller 1955: bins minus one over
@@ -79,7 +85,7 @@ def perfect_sampler(mixture: Mixture, n: int) -> ModeCoverage:
     )
 
 
-def _high_quality_counts(samples: Tensor, mixture: Mixture) -> Tensor:
+def _high_quality_counts(samples: Tensor, mixture: Modes) -> Tensor:
     """(K,) float64: samples within three sigma of each mode, each counted at its nearest."""
     modes, dimensions = mixture.means.shape
     if samples.ndim != 2 or samples.shape[1] != dimensions:
@@ -100,7 +106,7 @@ def _high_quality_counts(samples: Tensor, mixture: Mixture) -> Tensor:
     return counts
 
 
-def _off_mode_mass(mixture: Mixture) -> float:
+def _off_mode_mass(mixture: Modes) -> float:
     """Mass of a Gaussian beyond three sigma: exp(-4.5) in two dimensions."""
     from scipy.stats import chi2
 

@@ -25,11 +25,11 @@ class PrecisionRecall(NamedTuple):
 def precision_recall(*, real: Tensor, fake: Tensor, k: int = 3) -> PrecisionRecall:
     """How well `fake` (M, d) stays on the manifold of `real` (N, d), and how much of it it covers.
 
-    Euclidean distances in float64 after centring; a point lies in a ball when its distance is <= the
-    distance from the ball's centre to its k-th neighbour, the centre itself excluded. precision:
-    share of fakes in some real ball; recall: share of reals in some fake ball; density: real balls
-    a fake lies in, over k; coverage: share of real balls that hold a fake. Memory grows with N + M.
-    Raises ValueError for shapes, values that are not finite, or fewer than k + 1 rows.
+    Euclidean distances in float64 after centring; a point lies in a ball when its distance is <=
+    the distance from the ball's centre to its k-th neighbour, the centre itself excluded.
+    precision: share of fakes in some real ball; recall: share of reals in some fake ball; density:
+    real balls a fake lies in, over k; coverage: share of real balls that hold a fake. Memory grows
+    with N + M. Raises ValueError for shapes, values that are not finite, or fewer than k + 1 rows.
     """
     for name, features in (("real", real), ("fake", fake)):
         _check(name, features, k)
@@ -62,7 +62,9 @@ def _check(name: str, features: Tensor, k: int) -> None:
         raise ValueError(f"{name} must have more than k = {k} rows, k >= 1; got {len(features)}")
     finite = features.isfinite().all(dim=1)
     if not finite.all():
-        raise ValueError(f"{name} must be finite, got NaN or infinity in row {int((~finite).nonzero()[0, 0])}")
+        raise ValueError(
+            f"{name} must be finite, got NaN or infinity in row {int((~finite).nonzero()[0, 0])}"
+        )
 
 
 def _radii(features: Tensor, k: int) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 from torch import Tensor, nn
 
@@ -26,7 +27,7 @@ class MLP(nn.Module):
         super().__init__()
         sizes = [math.prod(input_shape), *[width] * depth]
         layers: list[nn.Module] = []
-        for rows, columns in zip(sizes, sizes[1:], strict=False):
+        for rows, columns in pairwise(sizes):
             layers += [nn.Linear(rows, columns), nn.LeakyReLU(slope)]
         self.layers = nn.Sequential(*layers, nn.Linear(sizes[-1], math.prod(output_shape)))
         self.output_shape = tuple(output_shape)

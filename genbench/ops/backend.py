@@ -11,6 +11,7 @@ from contextlib import contextmanager
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
 from genbench.errors import InputError
 from genbench.ops import extension
@@ -100,12 +101,14 @@ def active() -> str:
 def fused_for(op: str, *tensors: Tensor | None) -> bool:
     """Whether a call of `op` on these tensors runs the kernel: it exists and serves them all.
 
-    torch.func transforms see the reference formulas, which they can take apart.
+    torch.func transforms and forward-mode derivatives see the reference formulas, which they can
+    take apart.
     """
     return (
         active() == "fused"
         and op in _KERNELS
         and not torch._C._are_functorch_transforms_active()
+        and forward_ad._current_level < 0
         and all(_served(tensor, _KERNELS[op]) for tensor in tensors if tensor is not None)
     )
 

@@ -9,7 +9,9 @@ from importlib import resources
 from genbench.report.tables import Group, table_cells, verdict
 
 
-def render_page(groups: Sequence[Group], pictures: Mapping[str, bytes], *, notes: Sequence[str]) -> str:
+def render_page(
+    groups: Sequence[Group], pictures: Mapping[str, bytes], *, notes: Sequence[str]
+) -> str:
     """HTML with a section for each group; pictures: PNG files by name, "samples-SLUG.png" first."""
     from jinja2 import Environment
 

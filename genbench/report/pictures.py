@@ -48,12 +48,18 @@ def scatter(
     axes = figure.subplots(rows, len(group.losses), squeeze=False)
     truth = means if means is not None else points
     assert truth is not None
-    middle, reach = (truth.min(0) + truth.max(0)) / 2, np.ptp(truth, axis=0).max() * 0.65 + 3 * sigma
+    middle, reach = (
+        (truth.min(0) + truth.max(0)) / 2,
+        np.ptp(truth, axis=0).max() * 0.65 + 3 * sigma,
+    )
     for column, loss in enumerate(group.losses):
         for line, axis in enumerate(axes[:, column]):
             found = group.of(loss)[line : line + 1]
             axis.set(xticks=[], yticks=[], aspect="equal")
-            axis.set(xlim=middle[0] + reach * np.array([-1, 1]), ylim=middle[1] + reach * np.array([-1, 1]))
+            axis.set(
+                xlim=middle[0] + reach * np.array([-1, 1]),
+                ylim=middle[1] + reach * np.array([-1, 1]),
+            )
             if points is not None:
                 axis.scatter(*points[:2000].T, s=1, c=_REAL, alpha=0.4, linewidths=0)
             if found and (cloud := samples.get(found[0].get("key", ""))) is not None:
@@ -69,12 +75,18 @@ def _draw_modes(axis: Any, means: np.ndarray, sigma: float) -> None:
     from matplotlib.collections import EllipseCollection
 
     width = np.full(len(means), 6 * sigma)
-    axis.add_collection(
-        EllipseCollection(
-            width, width, np.zeros(len(means)), units="xy", offsets=means,
-            offset_transform=axis.transData, facecolors="none", edgecolors=_REAL, linewidths=0.9,
-        )  # fmt: skip
+    circles = EllipseCollection(
+        width,
+        width,
+        np.zeros(len(means)),
+        units="xy",
+        offsets=means,
+        offset_transform=axis.transData,
+        facecolors="none",
+        edgecolors=_REAL,
+        linewidths=0.9,
     )
+    axis.add_collection(circles)
 
 
 def _panel_title(loss: str, found: Sequence[dict[str, Any]]) -> str:
@@ -89,9 +101,13 @@ def _panel_title(loss: str, found: Sequence[dict[str, Any]]) -> str:
 def curves(group: Group) -> bytes:
     """Modes held and high-quality share along training: mean over seeds and each seed, thin."""
     keys = [("modes_held", "modes held"), ("high_quality", "high-quality share")]
-    keys = [(k, t) for k, t in keys if any(p.get(k) is not None for r in group.rows for p in _curve(r))]
+    keys = [
+        (k, t) for k, t in keys if any(p.get(k) is not None for r in group.rows for p in _curve(r))
+    ]
     figure = new_figure(len(keys), 1, panel=(5.2, 3.4))
-    for axis, (key, title) in zip(figure.subplots(1, len(keys), squeeze=False)[0], keys, strict=True):
+    for axis, (key, title) in zip(
+        figure.subplots(1, len(keys), squeeze=False)[0], keys, strict=True
+    ):
         for number, loss in enumerate(group.losses):
             _draw_curves(axis, [_curve(row) for row in group.of(loss)], key, loss, f"C{number}")
         perfect = (group.rows[0].get("floor") or {}).get(key)

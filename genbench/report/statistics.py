@@ -30,7 +30,9 @@ def mean_interval(values: Iterable[float | None]) -> Interval:
     if n == 1:
         return Interval(present[0], None, 1)
     deviation = statistics.stdev(present)
-    return Interval(statistics.fmean(present), float(t.ppf(0.975, n - 1)) * deviation / math.sqrt(n), n)
+    return Interval(
+        statistics.fmean(present), float(t.ppf(0.975, n - 1)) * deviation / math.sqrt(n), n
+    )
 
 
 def format_interval(interval: Interval, *, digits: int, factor: float = 1.0) -> str:

@@ -57,7 +57,9 @@ def group_rows(rows: Sequence[Row]) -> list[Group]:
         suffix = f"-{again + 1}" if again else ""
         code = (first.get("versions") or {}).get("genbench", "unknown version")
         groups.append(
-            Group(slug + suffix, f"{title} ({code})" if again else title, members, _ranking(members))
+            Group(
+                slug + suffix, f"{title} ({code})" if again else title, members, _ranking(members)
+            )
         )
     return groups
 
@@ -72,7 +74,9 @@ def _tell_apart(rows: Sequence[Row]) -> list[Row]:
     for row in rows:
         sources.setdefault(row["loss"], set()).add(source(row))
     return [
-        {**row, "loss": f"{row['loss']}@{source(row)[:6]}"} if len(sources[row["loss"]]) > 1 else row
+        {**row, "loss": f"{row['loss']}@{source(row)[:6]}"}
+        if len(sources[row["loss"]]) > 1
+        else row
         for row in rows
     ]
 
@@ -83,7 +87,8 @@ def _ranking(rows: Sequence[Row]) -> list[str]:
     def rank(loss: str) -> tuple[float, float, float, str]:
         mine = [row for row in rows if row["loss"] == loss]
         held, quality = (
-            sum(row[key] or 0.0 for row in mine) / len(mine) for key in ("modes_held", "high_quality")
+            sum(row[key] or 0.0 for row in mine) / len(mine)
+            for key in ("modes_held", "high_quality")
         )
         return (-held, -quality, mean_interval(row["kl"] for row in mine).mean or 0.0, loss)
 

@@ -100,7 +100,9 @@ def open_study(out: Path) -> None:
             )
         files.write_text(out / MARKER, json.dumps({"study": "mode-collapse", "format": 1}) + "\n")
     except OSError as error:
-        raise InputError(f"out: cannot write '{out}' ({error.strerror}); choose another --out") from error
+        raise InputError(
+            f"out: cannot write '{out}' ({error.strerror}); choose another --out"
+        ) from error
 
 
 def check_study(out: Path) -> None:

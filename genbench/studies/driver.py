@@ -178,7 +178,9 @@ class _Pool:
             deaths = self.deaths[worker.cell.key] = self.deaths.get(worker.cell.key, 0) + 1
             if deaths >= TRIES:
                 log = self.driver.out / "logs" / "workers.txt"
-                raise CellFailed(f"{title}: its worker died {deaths} times, code {code} (see {log})")
+                raise CellFailed(
+                    f"{title}: its worker died {deaths} times, code {code} (see {log})"
+                )
             self.driver.progress.note(f"{title}: its worker died with code {code}; starting again")
             self.waiting.insert(0, worker.cell)
         if self.waiting:

@@ -99,8 +99,8 @@ def _prepare(cell: Cell, own: dict[str, Any]) -> _Run:
     options = {**spec["config"], "loss": spec["loss"], **found}
     dtype = getattr(torch, spec["dtype"])
     with initial_weights(derived_seed(spec["seed"], "weights")):
-        model = create_model(spec["model"], data_shape=task.data_shape, **options)
-    model = model.to(device=spec["device"], dtype=dtype)  # type: ignore[attr-defined]
+        model: Any = create_model(spec["model"], data_shape=task.data_shape, **options)
+    model.to(device=spec["device"], dtype=dtype)
     stream = Stream(
         task.sample,
         batch_size=spec["batch_size"],
@@ -143,9 +143,9 @@ def _evaluate(run: _Run, folder: Path, *, last: bool) -> Scores:
     """Scores of fresh samples in the data's units; the same latents at every evaluation."""
     spec, model = run.cell.spec, run.trainer.model
     rng = torch.Generator().manual_seed(derived_seed(spec["seed"], "samples"))
-    model.eval()  # type: ignore[attr-defined]
+    model.eval()
     samples = model.sample(spec["samples"], rng).double().cpu() * run.task.scale
-    model.train()  # type: ignore[attr-defined]
+    model.train()
     if not samples.isfinite().all():
         raise Diverged(f"samples are not finite at step {run.trainer.step_index}")
     if last:

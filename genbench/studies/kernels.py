@@ -70,7 +70,9 @@ def kernel_text(status: dict[str, Any]) -> str:
     from rich.table import Table
 
     console = Console(file=io.StringIO(), width=110, no_color=True, force_terminal=False)
-    console.print(f"genbench {status['genbench']}, torch {status['torch']}, {status['threads']} threads")
+    console.print(
+        f"genbench {status['genbench']}, torch {status['torch']}, {status['threads']} threads"
+    )
     for name, value in (status["build"] or {}).items():
         console.print(f"  {name}: {value}", highlight=False)
     if status["error"]:

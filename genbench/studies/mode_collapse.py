@@ -19,7 +19,7 @@ from genbench.studies.cells import Cell, code_version, open_study
 from genbench.studies.driver import Driver, Progress
 from genbench.studies.pages import write_report
 from genbench.studies.parts import Function, check_networks, identity, name_losses, reference
-from genbench.studies.protocols import PROTOCOLS
+from genbench.studies.protocols import PROTOCOLS, Protocol
 from genbench.studies.rows import write_rows
 from genbench.studies.tasks import Task, make_tasks, save_task
 
@@ -29,7 +29,7 @@ DTYPES = ("float32", "float64")
 
 @dataclass(frozen=True)
 class StudyResult:
-    """rows: one dict a cell, as in rows.jsonl. table: the report's text. out: the study's folder."""
+    """rows: one dict a cell, as in rows.jsonl; table: the report as text; out: the folder."""
 
     rows: list[dict[str, Any]]
     table: str
@@ -67,47 +67,52 @@ def mode_collapse(
         out: the study's folder; finished cells in it are kept, interrupted ones go on.
         protocol: a name in `genbench.studies.protocols.PROTOCOLS`.
         config: fields of the model's Config that replace the protocol's.
-        device, dtype: where and in which precision to train; "cpu" or "cuda", "float32" or "float64".
+        device, dtype: where to train, "cpu" or "cuda", and in "float32" or "float64".
         workers: processes of one thread each; None: one a core.
         progress: told how the study goes; None: silence.
 
     Returns a StudyResult. Raises InputError for bad input, KeyboardInterrupt on Ctrl-C after every
     running cell has saved a checkpoint, CellFailed for a cell that cannot run.
     """
-    tasks, named = make_tasks(data), name_losses(losses)
-    if protocol not in PROTOCOLS:
-        raise unknown_name("protocol", protocol, PROTOCOLS)
-    plan = PROTOCOLS[protocol]
     _check_counts(seeds=seeds, steps=steps, workers=workers)
     _check_place(device, dtype)
+    if protocol not in PROTOCOLS:
+        raise unknown_name("protocol", protocol, PROTOCOLS)
+    tasks, named = make_tasks(data), name_losses(losses)
     networks = {"generator": generator, "critic": critic}
-    constants = {**plan.model, **(config or {})}
+    common = _common(PROTOCOLS[protocol], steps, config or {}, device, dtype)
     for task in tasks:
-        check_networks(task.data_shape, constants, networks)
-    common = {
-        "study": "mode-collapse",
-        "model": "gan",
-        "protocol": protocol,
-        "steps": plan.steps if steps is None else steps,
-        "samples": plan.samples,
-        "batch_size": plan.batch_size,
-        "evaluations": plan.evaluations,
-        "config": constants,
-        "device": device,
-        "dtype": dtype,
-        "backend": active(),
-        "code": code_version(),
-    }
+        check_networks(task.data_shape, common["config"], networks)
     out = Path(out).absolute()
     open_study(out)
     with claim(out / "lock") as held:
         if not held:
-            raise InputError(f"out: '{out}' is in use by another study; wait or choose another --out")
+            raise InputError(f"out: '{out}' is in use by another study; choose another --out")
         cells, functions = _make_cells(tasks, named, networks, common, seeds, out)
         driver = Driver(out, cells, progress or Silent(), functions)
         driver.run(workers or os.cpu_count() or 1)
         rows = write_rows(out)
         return StudyResult(rows, write_report(out, rows), out)
+
+
+def _common(
+    protocol: Protocol, steps: int | None, config: Mapping[str, Any], device: str, dtype: str
+) -> dict[str, Any]:
+    """What all cells of one call share of their specifications."""
+    return {
+        "study": "mode-collapse",
+        "model": "gan",
+        "protocol": protocol.name,
+        "steps": protocol.steps if steps is None else steps,
+        "samples": protocol.samples,
+        "batch_size": protocol.batch_size,
+        "evaluations": protocol.evaluations,
+        "config": {**protocol.model, **config},
+        "device": device,
+        "dtype": dtype,
+        "backend": active(),
+        "code": code_version(),
+    }
 
 
 def _make_cells(
@@ -156,6 +161,6 @@ def _check_place(device: str, dtype: str) -> None:
         raise unknown_name("device", device, ("cpu", "cuda"))
     if kind == "cuda" and not torch.cuda.is_available():
         raise InputError(
-            f"device: '{device}' was asked for, but torch {torch.__version__} finds no CUDA device; "
+            f"device: '{device}' was asked for, but torch {torch.__version__} finds no CUDA; "
             "use --device cpu"
         )

@@ -23,7 +23,7 @@ Function = Callable[..., Any]
 def name_losses(losses: Any) -> dict[str, str | Function]:
     """{name: loss} of names, callables, a sequence of both or a dict of named callables.
 
-    Raises InputError for an unknown name, something that is neither, none at all, or one name twice.
+    Raises InputError for an unknown name, something that is neither, none, or one name twice.
     """
     if isinstance(losses, Mapping):
         pairs = [(str(name), loss) for name, loss in losses.items()]

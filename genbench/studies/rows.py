@@ -16,7 +16,16 @@ ROWS = "rows.jsonl"
 def write_rows(out: Path) -> list[dict[str, Any]]:
     """Collect the rows of all cells under `out`, replace `rows.jsonl`, return them."""
     rows = [row for cell in (out / "cells").glob("*") if (row := read_row(cell)) is not None]
-    rows.sort(key=lambda row: (row["data"], row["loss"], row["protocol"], row["steps"], row["seed"], row["key"]))
+    rows.sort(
+        key=lambda row: (
+            row["data"],
+            row["loss"],
+            row["protocol"],
+            row["steps"],
+            row["seed"],
+            row["key"],
+        )
+    )
     text = "".join(json.dumps(row, allow_nan=False) + "\n" for row in rows)
     files.write_text(out / ROWS, text)
     return rows

@@ -59,7 +59,8 @@ def _rebuild(state: dict[str, Any], path: Path) -> Any:
     if "model" not in state or state.get("own_networks", True):
         raise InputError(f"checkpoint: '{path}' has networks of its own that no name can rebuild")
     about = state["model"]
-    model = create_model(about["name"], data_shape=tuple(about["data_shape"]), **about["config"])
-    model.load_state_dict(state["trainer"]["model"])  # type: ignore[attr-defined]
+    shape = tuple(about["data_shape"])
+    model: Any = create_model(about["name"], data_shape=shape, **about["config"])
+    model.load_state_dict(state["trainer"]["model"])
     dtype = next(iter(state["trainer"]["model"].values())).dtype
-    return model.to(dtype).eval()  # type: ignore[attr-defined]
+    return model.to(dtype).eval()

@@ -66,7 +66,7 @@ class MixtureTask:
 
     def arrays(self) -> dict[str, np.ndarray]:
         """means (K, d) and sigma."""
-        return {"means": self.mixture.means.numpy(), "sigma": np.float64(self.mixture.sigma)}
+        return {"means": self.mixture.means.numpy(), "sigma": np.array(self.mixture.sigma)}
 
 
 class ArrayTask:
@@ -89,6 +89,8 @@ class ArrayTask:
         if len(x) < 500:
             raise InputError(f"data: '{name}' must have at least 500 rows, got {len(x)}")
         self.x = np.ascontiguousarray(x)
+        head = f"{x.dtype} {x.shape}".encode()
+        self.digest = hashlib.sha256(head + self.x.tobytes()).hexdigest()
         held_out = np.arange(len(x)) % 5 == 4
         self._train = torch.from_numpy(self.x[~held_out]).double()
         self._real = torch.from_numpy(self.x[held_out][: self.ROWS]).double().flatten(1)
@@ -98,19 +100,13 @@ class ArrayTask:
             raise InputError(f"data: '{name}' must vary, got {len(x)} equal rows")
 
     @cached_property
-    def digest(self) -> str:
-        """SHA-256 of type, shape and values."""
-        head = f"{self.x.dtype} {self.x.shape}".encode()
-        return hashlib.sha256(head + self.x.tobytes()).hexdigest()
-
-    @cached_property
     def _bins(self) -> Any:
         from sklearn.cluster import KMeans
         from threadpoolctl import threadpool_limits
 
         rows = self._train.flatten(1)[: 2 * self.ROWS].numpy()
         with threadpool_limits(1):  # sums over threads would move the bins
-            return KMeans(n_clusters=self.BINS, n_init=1, random_state=0).fit(rows)
+            return KMeans(n_clusters=self.BINS, n_init="auto", random_state=0).fit(rows)
 
     @cached_property
     def _weights(self) -> np.ndarray:
@@ -125,10 +121,10 @@ class ArrayTask:
         return self._train[torch.randint(len(self._train), (n,), generator=rng)]
 
     def score(self, samples: Tensor) -> Scores:
-        """Bins and neighbours of samples (N, ...) in the data's units; no modes, no quality radius."""
+        """Bins and neighbours of samples (N, ...) in the data's units; no quality radius."""
         rows = samples.double().flatten(1)
         p, w = self._histogram(rows), self._weights
-        judged = precision_recall(real=self._real, fake=rows[: self.ROWS], k=self.NEIGHBOURS)
+        judged = precision_recall(real=self._real, fake=rows[: len(self._real)], k=self.NEIGHBOURS)
         visited = p > 0
         return {
             "modes": int(visited.sum()),

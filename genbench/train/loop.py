@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any, Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from genbench.protocol import Batch, Model
 from genbench.train.optimizers import make_optimizer, set_learning_rate
@@ -77,7 +77,6 @@ class Trainer:
 
     def state_dict(self) -> dict[str, Any]:
         """Weights, optimisers, batches, generator and step: everything that decides the rest."""
-        assert isinstance(self.model, nn.Module)
         return {
             "step": self.step_index,
             "model": self.model.state_dict(),
@@ -88,7 +87,6 @@ class Trainer:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on where `state_dict` was taken."""
-        assert isinstance(self.model, nn.Module)
         self.model.load_state_dict(state["model"])
         for name, optimizer in self._optimizers.items():
             optimizer.load_state_dict(state["optimizers"][name])

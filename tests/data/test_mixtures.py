@@ -12,7 +12,9 @@ from genbench.errors import InputError
 
 def as_distribution(m):
     component = D.Independent(D.Normal(m.means, torch.full_like(m.means, m.sigma)), 1)
-    return D.MixtureSameFamily(D.Categorical(torch.ones(len(m.means), dtype=torch.float64)), component)
+    return D.MixtureSameFamily(
+        D.Categorical(torch.ones(len(m.means), dtype=torch.float64)), component
+    )
 
 
 @pytest.mark.parametrize("name", list(CATALOG))

@@ -8,7 +8,7 @@ import torch
 from genbench.errors import InputError
 from genbench.losses import CATALOG, PENALTIES, create_loss
 
-# Two distributions over four points as counts of 12, so that means over rows are exact expectations.
+# Two distributions over four points, as counts of 12: means over rows are exact expectations.
 P, Q = torch.tensor([6, 3, 2, 1]), torch.tensor([1, 2, 3, 6])
 SEED = torch.tensor([5])
 
@@ -80,7 +80,9 @@ def test_relativistic_pairs_rows():
     critic = sum(math.log(1 + math.exp(f - r)) for r, f in pairs) / 12
     generator = sum(math.log(1 + math.exp(r - f)) for r, f in pairs) / 12
     assert terms("relativistic", Table(logits))["loss"].item() == pytest.approx(critic)
-    assert terms("relativistic", Table(logits), "generator")["loss"].item() == pytest.approx(generator)
+    assert terms("relativistic", Table(logits), "generator")["loss"].item() == pytest.approx(
+        generator
+    )
 
 
 def test_relativistic_refuses_unequal_batches():
@@ -139,7 +141,9 @@ def test_a_bad_name_is_one_clear_line(name, words):
 
 @pytest.mark.parametrize("name", [*CATALOG, *(f"non_saturating+{p}" for p in PENALTIES)])
 def test_every_name_trains_any_critic(name):
-    critic = torch.nn.Sequential(torch.nn.Linear(1, 8), torch.nn.Tanh(), torch.nn.Linear(8, 1)).double()
+    critic = torch.nn.Sequential(
+        torch.nn.Linear(1, 8), torch.nn.Tanh(), torch.nn.Linear(8, 1)
+    ).double()
     loss = terms(name, critic, weight=0.1)["loss"]
     gradients = torch.autograd.grad(loss, list(critic.parameters()), allow_unused=True)
     assert all(g is None or g.isfinite().all() for g in gradients)

@@ -21,7 +21,8 @@ def brute_force(real, fake, k):
     inside = [[math.dist(f, r) <= b for r, b in zip(real, balls, strict=True)] for f in fake]
     return (
         sum(map(any, inside)) / len(fake),
-        sum(any(math.dist(r, f) <= b for f, b in zip(fake, back, strict=True)) for r in real) / len(real),
+        sum(any(math.dist(r, f) <= b for f, b in zip(fake, back, strict=True)) for r in real)
+        / len(real),
         sum(map(sum, inside)) / (k * len(fake)),
         sum(any(row[i] for row in inside) for i in range(len(real))) / len(real),
     )
@@ -46,13 +47,16 @@ def test_swapping_exchanges_precision_and_recall_and_nothing_else_is_symmetric()
 def test_expectations_on_equal_distributions():
     n, m, k = 600, 500, 4
     scores = [
-        precision_recall(real=normal(n, 2, 2 * s), fake=normal(m, 2, 2 * s + 1), k=k) for s in range(30)
+        precision_recall(real=normal(n, 2, 2 * s), fake=normal(m, 2, 2 * s + 1), k=k)
+        for s in range(30)
     ]
     coverage = torch.tensor([s.coverage for s in scores])
     density = torch.tensor([s.density for s in scores])
     # Naeem et al. 2020, equation 9: the nearest k of n - 1 + m points are all real
     expected = 1 - math.comb(n - 1, k) / math.comb(n - 1 + m, k)
-    assert coverage.mean().item() == pytest.approx(expected, abs=4 * coverage.std().item() / 30**0.5)
+    assert coverage.mean().item() == pytest.approx(
+        expected, abs=4 * coverage.std().item() / 30**0.5
+    )
     assert density.mean().item() == pytest.approx(1, abs=4 * density.std().item() / 30**0.5)
 
 

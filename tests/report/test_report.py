@@ -17,12 +17,13 @@ from genbench.report.tables import group_rows, table_cells, text_report, verdict
 def row(loss="non_saturating", seed=0, held=8, **changes):
     scores = {"modes": 8, "modes_held": held, "high_quality": 0.5, "kl": 0.1, "kl_off_mode": 0.4}
     curve = [{"step": step, **scores} for step in (50, 100)]
+    same = {"data": "ring8", "protocol": "quick", "steps": 100}
     base = {
-        "data": "ring8", "loss": loss, "model": "gan", "protocol": "quick", "seed": seed,
-        "steps": 100, "status": "ok", "reason": None, **scores, "best_modes_held": held,
+        **same, "loss": loss, "model": "gan", "seed": seed, "status": "ok", "reason": None,
+        **scores, "best_modes_held": held,
         "mode_count": 8, "seconds": 2.0, "curve": curve, "key": f"{loss}{seed}",
-        "floor": {"modes": 8.0, "modes_held": 8.0, "high_quality": 0.98889, "kl": 0.0004, "kl_off_mode": 0.0004},
-        "specification": {"data": "ring8", "protocol": "quick", "steps": 100, "code": "1", "config": {}},
+        "floor": {"modes": 8.0, "modes_held": 8.0, "high_quality": 0.98889, "kl": 0.0004},
+        "specification": {**same, "code": "1", "config": {}},
         "versions": {"genbench": "1"}, "conventions": {"kl": "nats"},
     }  # fmt: skip
     return {**base, **changes}
@@ -43,8 +44,15 @@ def test_table_holds_means_intervals_and_the_floor():
     (group,) = group_rows(ROWS)
     titles, lines = table_cells(group)
     cell = {line[0]: dict(zip(titles, line, strict=True)) for line in lines}
-    assert list(cell) == ["relativistic+r1+r2", "non_saturating", "least_squares", "perfect sampler"]
-    assert cell["non_saturating"]["modes held"] == "4.0 ± 12.7"  # t(.975, 1) = 12.706, s / sqrt 2 = 1
+    assert list(cell) == [
+        "relativistic+r1+r2",
+        "non_saturating",
+        "least_squares",
+        "perfect sampler",
+    ]
+    assert (
+        cell["non_saturating"]["modes held"] == "4.0 ± 12.7"
+    )  # t(.975, 1) = 12.706, s / sqrt 2 = 1
     assert cell["non_saturating"]["all held"] == "0/2"
     assert cell["relativistic+r1+r2"]["all held"] == "2/2"
     assert cell["least_squares"]["seeds"] == "2 (1 diverged)"
@@ -98,7 +106,7 @@ def test_pictures_are_pictures(pictures):
     for content in pictures.values():
         image = Image.open(io.BytesIO(content)).convert("RGB")
         assert min(image.size) > 200
-        assert len(image.getcolors(maxcolors=1 << 24)) > 50  # something is drawn
+        assert len(image.getcolors(maxcolors=1 << 24) or []) > 50  # something is drawn
 
 
 def test_own_points_are_drawn_without_known_modes():

@@ -18,7 +18,7 @@ def test_interval_is_students():
 def test_the_interval_holds_the_mean_95_times_of_100():
     draws = torch.randn(4000, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     found = [mean_interval(row) for row in draws.tolist()]
-    share = sum(abs(i.mean) <= i.half_width for i in found) / len(found)
+    share = sum(abs(i.mean or 0) <= (i.half_width or 0) for i in found) / len(found)
     assert share == pytest.approx(0.95, abs=4 * (0.95 * 0.05 / 4000) ** 0.5)
 
 
@@ -28,7 +28,8 @@ def test_missing_values_are_not_counted():
 
 
 @pytest.mark.parametrize(
-    ("values", "text"), [([0.5, 0.7], "60.0 ± 127.1"), ([0.25], "25.0"), ([], "-"), ([1.0, 1.0], "100.0 ± 0.0")]
+    ("values", "text"),
+    [([0.5, 0.7], "60.0 ± 127.1"), ([0.25], "25.0"), ([], "-"), ([1.0, 1.0], "100.0 ± 0.0")],
 )
 def test_text(values, text):
     assert format_interval(mean_interval(values), digits=1, factor=100) == text

@@ -46,8 +46,17 @@ def test_derived_seeds_differ_by_purpose_and_fit_int64():
 
 @pytest.mark.parametrize(
     "content",
-    ["", "{", "[]", "null", '{"data": "ring8"}', json.dumps({**ROW, "seed": "0"}), json.dumps({**ROW, "kl": "x"}), "\x00\xff"],
-)  # fmt: skip
+    [
+        "",
+        "{",
+        "[]",
+        "null",
+        '{"data": "ring8"}',
+        json.dumps({**ROW, "seed": "0"}),
+        json.dumps({**ROW, "kl": "x"}),
+        "\x00\xff",
+    ],
+)
 def test_a_damaged_row_is_no_row(tmp_path, content):
     (tmp_path / "row.json").write_text(content)
     assert read_row(tmp_path) is None

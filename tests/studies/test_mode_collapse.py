@@ -1,6 +1,7 @@
-"""The study from end to end: rows, resume, a user's own parts, and the same rows however it runs."""
+"""The study from end to end: rows, resume, a user's own parts, the same rows however it runs."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import own_parts
@@ -59,7 +60,9 @@ def test_a_row_says_what_is_needed_to_repeat_it(finished):
     row = finished.rows[0]
     assert {"data", "loss", "model", "protocol", "seed", "steps", "status"} <= set(row)
     assert {"modes", "modes_held", "high_quality", "kl", "kl_off_mode"} <= set(row)
-    assert {f"best_{k}" for k in ("step", "modes", "modes_held", "high_quality", "kl", "kl_off_mode")} <= set(row)
+    assert {
+        f"best_{k}" for k in ("step", "modes", "modes_held", "high_quality", "kl", "kl_off_mode")
+    } <= set(row)
     assert row["specification"]["config"]["betas"] == [0.0, 0.9]
     assert row["versions"]["torch"] == torch.__version__ and row["threads"] == 1
     assert row["curve"][-1]["step"] == 40 and len(row["curve"]) == 20
@@ -91,13 +94,15 @@ def test_a_damaged_row_runs_again_and_ends_the_same(finished, tmp_path):
     (cell / "row.json").write_bytes((cell / "row.json").read_bytes()[:-40])
     (tmp_path / "rows.jsonl").write_text("{broken")
     again = run(tmp_path, losses="non_saturating")
-    assert stable(again.rows) == stable(result.rows) and before["key"] in {r["key"] for r in again.rows}
+    assert stable(again.rows) == stable(result.rows) and before["key"] in {
+        r["key"] for r in again.rows
+    }
 
 
 def test_own_mixture_networks_and_loss_in_workers(tmp_path):
     record = Record()
     result = genbench.studies.mode_collapse(
-        data=Mixture("pair", [[-2.0, 0.0], [2.0, 0.0]], 0.2),
+        data=Mixture("pair", torch.tensor([[-2.0, 0.0], [2.0, 0.0]]), 0.2),
         losses=[own_parts.linear_loss, "non_saturating"],
         generator=own_parts.generator,
         critic=own_parts.critic,
@@ -143,15 +148,15 @@ def test_divergence_is_a_row(tmp_path):
 
 
 def test_a_loss_that_raises_is_one_line_and_a_traceback_on_disk(tmp_path):
-    with pytest.raises(CellFailed, match="ring8 broken_loss seed 0: ValueError: no such luck") as caught:
+    with pytest.raises(
+        CellFailed, match="ring8 broken_loss seed 0: ValueError: no such luck"
+    ) as caught:
         run(tmp_path, losses=own_parts.broken_loss, seeds=1)
     path = str(caught.value).split("(see ")[1].rstrip(")")
-    assert "no such luck" in open(path).read()
+    assert "no such luck" in Path(path).read_text()
 
 
 def test_backends_give_the_same_numbers(tmp_path):
-    from genbench.ops.backend import backend, load_error
-
     if load_error():
         pytest.skip(f"no extension: {load_error()}")
     curves = {}

@@ -120,7 +120,8 @@ from pathlib import Path
 from genbench.train.checkpoint import save_checkpoint
 print("ready", flush=True)
 for step in range(1, 100_000):
-    save_checkpoint(Path(sys.argv[1]), step, {"step": step, "x": torch.full((20_000,), float(step))})
+    state = {"step": step, "x": torch.full((20_000,), float(step))}
+    save_checkpoint(Path(sys.argv[1]), step, state)
 """
 
 

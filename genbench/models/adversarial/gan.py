@@ -21,7 +21,7 @@ NOISE, PENALTY = 0, 1  # the draws of one loss, each with a key of its own
 
 @dataclass(frozen=True)
 class Config:
-    """Fields with the constants of the `quick` protocol; `weight` is gamma or lambda of penalties."""
+    """Constants of the `quick` protocol; `weight` is the penalties' gamma or lambda."""
 
     data_shape: tuple[int, ...]
     loss: str | Callable[..., Any] = "non_saturating"
@@ -47,7 +47,7 @@ class Config:
 
 
 class GAN(nn.Module):
-    """A generator (n, latent_dim) -> (n, *data_shape) against a critic (n, *data_shape) -> logits."""
+    """A generator (n, latent_dim) -> (n, *data_shape), a critic (n, *data_shape) -> logits."""
 
     def __init__(self, config: Config, generator: nn.Module, critic: nn.Module) -> None:
         super().__init__()
