@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from torch.autograd import gradcheck, gradgradcheck
+from torch.autograd import forward_ad, gradcheck, gradgradcheck
 from torch.utils.checkpoint import checkpoint
 
 from genbench import ops
@@ -101,7 +101,8 @@ def test_second_derivatives_agree_with_the_reference(kernels, rng, dtype):
     for name in ("fused", "reference"):
         with backend(name):
             first = torch.autograd.grad(loss(mu, logvar), (mu, logvar), create_graph=True)
-            second = torch.autograd.grad(sum(g.square().sum() for g in first), (mu, logvar))
+            size = torch.cat([g.square() for g in first]).sum()
+            second = torch.autograd.grad(size, (mu, logvar))
         found.append([*first, *second])
     rtol = 1e-10 if dtype == torch.float64 else 1e-4  # float32: noise 1e-6, sums of 5 squares
     for a, b in zip(*found, strict=True):
@@ -117,18 +118,22 @@ def test_function_transforms(either, rng):
     grads = torch.vmap(torch.func.grad(loss, argnums=(0, 1)))(mu, logvar, seeds)
     for i in range(3):
         leaf = [x[i].clone().requires_grad_() for x in (mu, logvar)]
-        wanted = torch.autograd.grad(loss(*leaf, seeds[i]), leaf)
+        wanted = torch.autograd.grad(loss(*leaf, seed=seeds[i]), leaf)
         for a, b in zip(grads, wanted, strict=True):
             torch.testing.assert_close(a[i], b, rtol=1e-6, atol=1e-6)
 
 
 def test_forward_mode(either, rng):
     mu, logvar = (x.detach() for x in leaves(rng, 3, 4))
-    _, along = torch.func.jvp(loss, (mu, logvar), (mu, torch.ones_like(mu)))
+    along = torch.func.jvp(loss, (mu, logvar), (mu, torch.ones_like(mu)))[1]
     leaf = [x.clone().requires_grad_() for x in (mu, logvar)]
     by_mu, by_logvar = torch.autograd.grad(loss(*leaf), leaf)
     expected = (by_mu * mu + by_logvar).sum().to(along.dtype)
     torch.testing.assert_close(along, expected, rtol=1e-6, atol=1e-6)
+    with forward_ad.dual_level():
+        dual = [forward_ad.make_dual(x, t) for x, t in ((mu, mu), (logvar, torch.ones_like(mu)))]
+        tangent = forward_ad.unpack_dual(loss(*dual)).tangent
+    assert tangent is not None and torch.equal(tangent, along)
 
 
 def test_compiles_whole(either, rng):
@@ -175,4 +180,4 @@ def test_checkpoint_draws_the_same_noise(either, rng, reentrant):
     torch.manual_seed(3)
     checkpoint(step, mu, logvar, use_reentrant=reentrant).backward()
     for a, leaf in zip(plain, (mu, logvar), strict=True):
-        assert torch.equal(a, leaf.grad)
+        assert leaf.grad is not None and torch.equal(a, leaf.grad)
