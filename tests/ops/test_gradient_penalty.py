@@ -159,6 +159,25 @@ def test_quadratic_critic_tells_its_points(api, rng):
         assert gp == pytest.approx(points.square().sum(1).mean().item(), rel=1e-12)
 
 
+@given(
+    rows=st.lists(st.tuples(*[st.floats(-10, 10)] * 4), min_size=1, max_size=4),
+    alpha=st.floats(0, 1),
+    slope=st.floats(-3, 3),
+    center=st.floats(0, 5),
+)
+def test_any_points_of_a_parabola(rows, alpha, slope, center):
+    """D = slope ||x||^2 / 2 + x_0 has gradient slope x + e_0, by hand in Python floats."""
+    points = [[alpha * r + (1 - alpha) * f for r, f in (row[:2], row[2:])] for row in rows]
+    excess = [math.hypot(slope * x + 1, slope * y) - center for x, y in points]
+    real, fake = (
+        torch.tensor([[row[i], row[i + 2]] for row in rows], dtype=torch.float64) for i in (0, 1)
+    )
+    critic = lambda x: slope * x.square().sum(1) / 2 + x[:, 0]  # noqa: E731
+    gp = ref.gradient_penalty(critic, real=real, fake=fake, alpha=alpha, center=center).item()
+    expected = sum(e * e for e in excess) / len(rows)
+    assert gp == pytest.approx(expected, rel=1e-12, abs=1e-12)  # norms reach 45: norm - center
+
+
 def test_critics_parameters_gradients(api, rng):
     x, y = normal(rng, 3, 2), normal(rng, 3, 2)
     w, v = normal(rng, 2, 4).requires_grad_(), normal(rng, 4).requires_grad_()

@@ -1,0 +1,23 @@
+"""docs/operations.md: its blocks run in order, and it leaves no public name out."""
+
+import re
+from pathlib import Path
+
+from genbench import ops
+
+PAGE = Path(__file__).parents[2] / "docs" / "operations.md"
+
+
+def test_the_blocks_run():
+    blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    assert len(blocks) == 6
+    namespace = {}
+    for block in blocks:
+        exec(compile(block, str(PAGE), "exec"), namespace)
+    assert namespace["x"].shape == (64, 2) and namespace["stacked"].shape == (8,)
+
+
+def test_every_operation_is_on_the_page():
+    text = PAGE.read_text()
+    for name in set(ops.__all__) - {"backend", "reference"}:
+        assert f"{name}(" in text
