@@ -38,7 +38,8 @@ check: env ## all that CI runs: lint, types, csrc without torch, tests on both b
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/clang-format --dry-run -Werror $(CSRC)
 	PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/pyright
-	$(BIN)/cmake --fresh --log-level=WARNING -S . -B build/cmake -G Ninja -DCMAKE_BUILD_TYPE=Release -DCMAKE_MAKE_PROGRAM=$(CURDIR)/$(BIN)/ninja
+	$(BIN)/cmake --fresh --log-level=WARNING -S . -B build/cmake -G Ninja \
+		-DCMAKE_MAKE_PROGRAM=$(CURDIR)/$(BIN)/ninja >/dev/null
 	$(BIN)/cmake --build build/cmake -- --quiet
 	$(BIN)/ctest --test-dir build/cmake --output-on-failure --no-tests=error --quiet
 	GENBENCH_BACKEND=reference $(BIN)/python -m pytest -q tests/ops
