@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,7 +23,10 @@ COLUMNS = (
     ("coverage", "coverage", 3, 1.0),
     ("seconds", "seconds", 0, 1.0),
 )
-_COMPARABLE = ("data", "protocol", "steps", "samples", "device", "dtype", "code", "config")
+_COMPARABLE = (
+    *("data", "data_digest", "protocol", "steps", "samples", "batch_size"),
+    *("device", "dtype", "backend", "code", "config"),
+)
 
 
 @dataclass(frozen=True)
@@ -43,25 +47,35 @@ def group_rows(rows: Sequence[Row]) -> list[Group]:
     """Split rows so that different protocols, budgets or code versions never share a column."""
     found: dict[str, list[Row]] = {}
     for row in _tell_apart(rows):
-        specification = row.get("specification") or {}
-        identity = specification.get("identity") or {}
-        networks = [identity.get("generator"), identity.get("critic")]
-        key = repr([*networks, *(specification.get(k, row.get(k)) for k in _COMPARABLE)])
-        found.setdefault(key, []).append(row)
-    groups: list[Group] = []
+        found.setdefault(repr(_comparable(row)), []).append(row)
+    named: dict[str, list[list[Row]]] = {}
     for members in found.values():
         first = members[0]
-        slug = f"{first['data']}-{first['protocol']}-{first['steps']}"
-        again = sum(group.slug.startswith(slug) for group in groups)
-        title = f"{first['data']}, protocol {first['protocol']}, {first['steps']} steps"
-        suffix = f"-{again + 1}" if again else ""
-        code = (first.get("versions") or {}).get("genbench", "unknown version")
-        groups.append(
-            Group(
-                slug + suffix, f"{title} ({code})" if again else title, members, _ranking(members)
-            )
-        )
-    return groups
+        name = f"{first['data']}-{first['protocol']}-{first['steps']}"
+        slug = re.sub(r"[^\w.+-]+", "_", name).lstrip(".")  # a row must not choose a folder
+        named.setdefault(slug, []).append(members)
+    return [
+        Group(f"{slug}-{number}" if number > 1 else slug, _title(members, alike), members,
+              _ranking(members))
+        for slug, alike in named.items()
+        for number, members in enumerate(alike, 1)
+    ]  # fmt: skip
+
+
+def _comparable(row: Row) -> dict[str, Any]:
+    specification = row.get("specification") or {}
+    own = specification.get("identity") or {}
+    networks = {name: own.get(name) for name in ("generator", "critic")}
+    return {name: specification.get(name, row.get(name)) for name in _COMPARABLE} | networks
+
+
+def _title(members: Sequence[Row], alike: Sequence[Sequence[Row]]) -> str:
+    """Data, protocol and steps; and what tells these rows from others that share those."""
+    first = members[0]
+    title = f"{first['data']}, protocol {first['protocol']}, {first['steps']} steps"
+    mine, others = _comparable(first), [_comparable(rows[0]) for rows in alike]
+    differing = [name for name in mine if any(other[name] != mine[name] for other in others)]
+    return ", ".join([title, *(f"{name} {mine[name]}" for name in differing)])
 
 
 def _tell_apart(rows: Sequence[Row]) -> list[Row]:

@@ -65,15 +65,41 @@ def read_row(folder: Path) -> dict[str, Any] | None:
 
 
 def is_row(row: Any) -> bool:
-    """Whether `row` has what every table needs."""
-    needed = {"data": str, "loss": str, "model": str, "protocol": str, "status": str}
-    counts = ("seed", "steps", "modes", "modes_held", "high_quality", "kl", "kl_off_mode")
+    """Whether `row` has what every table needs, and nothing that a report could stumble over."""
     return (
         isinstance(row, dict)
-        and all(isinstance(row.get(name), kind) for name, kind in needed.items())
-        and all(name in row and isinstance(row[name], int | float | None) for name in counts)
-        and isinstance(row["seed"], int)
-        and isinstance(row["steps"], int)
+        and all(isinstance(row.get(name), kind) for name, kind in _NEEDED.items())
+        and all(name in row for name in _SCORES)
+        and all(isinstance(row.get(name, kind()), kind) for name, kind in _OPTIONAL.items())
+        and all(_is_number(row.get(name)) for name in _NUMBERS)
+        and all(map(_is_number, row.get("floor", {}).values()))
+        and all(_is_evaluation(scores) for scores in row.get("curve", []))
+    )
+
+
+_NEEDED = {"data": str, "loss": str, "model": str, "protocol": str, "status": str} | dict.fromkeys(
+    ("seed", "steps"), int
+)
+_SCORES = ("modes", "modes_held", "high_quality", "kl", "kl_off_mode")
+_NUMBERS = (
+    *_SCORES,
+    *(f"best_{name}" for name in ("step", *_SCORES)),
+    *("mode_count", "seconds", "precision", "recall", "density", "coverage"),
+)
+_OPTIONAL = {"key": str, "curve": list} | dict.fromkeys(
+    ("floor", "specification", "versions", "conventions"), dict
+)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float | None)
+
+
+def _is_evaluation(scores: Any) -> bool:
+    return (
+        isinstance(scores, dict)
+        and isinstance(scores.get("step"), int)
+        and all(map(_is_number, scores.values()))
     )
 
 

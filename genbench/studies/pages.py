@@ -42,12 +42,13 @@ def rewrite_report(out: Path) -> tuple[str, int]:
 
 def _samples_picture(out: Path, group: Group) -> bytes | None:
     """The scatter picture; None where samples are gone or not on the plane."""
-    digest = (group.rows[0].get("specification") or {}).get("data_digest", "")
-    truth = _load(out / "data" / f"{digest[:16]}.npz")
+    digest = str(group.rows[0].get("specification", {}).get("data_digest", ""))[:16]
+    truth = _load(out / "data" / f"{Path(digest).name}.npz")
     samples = {
         row["key"]: cloud
         for row in group.rows
-        if (cloud := _load(out / "cells" / row.get("key", "") / "samples.npy")) is not None
+        if (cloud := _load(out / "cells" / Path(row.get("key", "")).name / "samples.npy"))
+        is not None
     }
     if truth is None or not samples:
         return None

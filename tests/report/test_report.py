@@ -75,6 +75,18 @@ def test_what_differs_never_shares_a_column(change):
     other["key"] = "other"
     groups = group_rows([ROWS[0], other])
     assert len(groups) == 2 and len({group.slug for group in groups}) == 2
+    assert len({group.title for group in groups}) == 2
+
+
+def test_a_longer_budget_is_no_second_group_of_a_shorter_one():
+    groups = group_rows([row(), row(steps=1000, specification={"steps": 1000})])
+    assert [group.slug for group in groups] == ["ring8-quick-100", "ring8-quick-1000"]
+    assert groups[1].title == "ring8, protocol quick, 1000 steps"
+
+
+def test_a_row_chooses_no_folder():
+    (group,) = group_rows([row(data="../../etc/x y")])
+    assert group.slug == "_.._etc_x_y-quick-100"
 
 
 def test_functions_of_one_name_are_told_apart():

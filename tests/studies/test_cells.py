@@ -54,6 +54,12 @@ def test_derived_seeds_differ_by_purpose_and_fit_int64():
         '{"data": "ring8"}',
         json.dumps({**ROW, "seed": "0"}),
         json.dumps({**ROW, "kl": "x"}),
+        json.dumps({**ROW, "curve": 3}),
+        json.dumps({**ROW, "curve": [{"step": "one"}]}),
+        json.dumps({**ROW, "floor": {"modes": "many"}}),
+        json.dumps({**ROW, "specification": []}),
+        json.dumps({**ROW, "best_modes": "all"}),
+        json.dumps({**ROW, "key": None}),
         "\x00\xff",
     ],
 )
