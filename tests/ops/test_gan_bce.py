@@ -160,6 +160,16 @@ def test_flips(api, rng):
     torch.testing.assert_close(like, by_hand, rtol=1e-14, atol=0)
 
 
+def test_a_certain_flip_is_never_missed(api):
+    """Element 3082109 of key 5, stream 1 is 1 - 7e-9: in float32 it is 1, not below 1."""
+    seed = torch.tensor([5, 3082109])
+    u = api.uniform(1, seed=seed, stream=1, dtype=torch.float64)
+    assert u < 1 and u.float() == 1
+    x = torch.tensor([3.0])
+    flipped = api.discriminator_bce(real=x, fake=-x, flip_probability=1, seed=seed)
+    torch.testing.assert_close(flipped, api.discriminator_bce(real=-x, fake=x))
+
+
 def test_shares_of_drawn_targets(api):
     """With logits of -1e4 a term is 1e4 t, so the loss is the mean target: 4 standard errors."""
     n = 40_000
