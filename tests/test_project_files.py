@@ -97,6 +97,14 @@ def test_an_isolated_build_asks_for_no_torch():
     assert names(PROJECT["build-system"]["requires"]) == {"setuptools"}
 
 
+def test_a_wheel_takes_libraries_from_its_own_build_alone():
+    # "*.so" here would put the checkout's libraries into a wheel that says it fits any machine.
+    patterns = PROJECT["tool"]["setuptools"]["package-data"]["genbench"]
+    assert [pattern for pattern in patterns if Path("_ops.cpython-311.so").match(pattern)] == []
+    assert "global-exclude" in (manifest := (ROOT / "MANIFEST.in").read_text())
+    assert "*.so" in manifest.rpartition("global-exclude")[2]
+
+
 def test_make_lists_every_target():
     makefile = (ROOT / "Makefile").read_text()
     (phony,) = re.findall(r"^\.PHONY: (.*)$", makefile, flags=re.MULTILINE)
