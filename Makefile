@@ -2,7 +2,7 @@
 # PYTHON=... chooses the interpreter, ARGS=... adds arguments to the command behind a target.
 PYTHON ?= python3
 ARGS ?=
-STUDY_ARGS ?= --protocol quick
+STUDY_ARGS ?= --seeds 3 --steps 3000
 BIN := .venv/bin
 CSRC = $(shell find csrc -name '*.h' -o -name '*.cpp' -o -name '*.cu')
 

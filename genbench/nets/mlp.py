@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 
 class MLP(nn.Module):
-    """Linear layers with LeakyReLU between; flattens its input, shapes its output.
+    """Linear layers with LeakyReLU(slope) between, 0 being ReLU; flattens its input, shapes its output.
 
     x (n, *input_shape) -> (n, *output_shape). Weights as torch.nn.Linear initialises them.
     """
@@ -22,7 +22,7 @@ class MLP(nn.Module):
         *,
         width: int,
         depth: int,
-        slope: float = 0.2,
+        slope: float = 0.0,
     ) -> None:
         super().__init__()
         sizes = [math.prod(input_shape), *[width] * depth]

@@ -28,7 +28,7 @@ class Protocol:
 PROTOCOLS = {
     "quick": Protocol(
         "quick",
-        "3x128 MLPs, latent 2, Adam 1e-3 (0, .9) to zero by cosine, batch 256, penalty weight .1",
+        "3x128 ReLU MLPs, latent 2, Adam 2e-3 (0, .9), cosine to zero, batch 256, penalty weight .05",
         steps=6_000,
         batch_size=256,
         samples=10_000,
@@ -36,11 +36,11 @@ PROTOCOLS = {
             "latent_dim": 2,
             "width": 128,
             "depth": 3,
-            "slope": 0.2,
-            "learning_rate": 1e-3,
+            "slope": 0.0,
+            "learning_rate": 2e-3,
             "betas": (0.0, 0.9),
             "schedule": "cosine",
-            "weight": 0.1,
+            "weight": 0.05,
             "critic_steps": 1,
         },
     ),

@@ -25,13 +25,13 @@ class Config:
 
     data_shape: tuple[int, ...]
     loss: str | Callable[..., Any] = "non_saturating"
-    weight: float = 0.1
+    weight: float = 0.05
     critic_steps: int = 1
     latent_dim: int = 2
     width: int = 128
     depth: int = 3
-    slope: float = 0.2
-    learning_rate: float = 1e-3
+    slope: float = 0.0
+    learning_rate: float = 2e-3
     betas: tuple[float, float] = (0.0, 0.9)
     schedule: str = "cosine"
 
