@@ -8,6 +8,7 @@
 #include <sstream>
 #include <stdexcept>
 
+#include "../cpu/dispatch.h"
 #include "../math/half.h"
 #include "../noise.h"
 
@@ -30,6 +31,7 @@ void check(bool holds, const Words&... words) {
 // Calls f with a null pointer of the storage type that `type` names.
 template <typename F>
 void with_storage(ScalarType type, const char* op, F f) {
+  cpu::instruction_set();  // throws here, not on a worker thread, where the message would be lost
   switch (type) {
     case ScalarType::Float:
       return f(static_cast<float*>(nullptr));

@@ -1,3 +1,4 @@
+// The choice of instruction set, once for a process.
 #include "dispatch.h"
 
 #include <cstdlib>

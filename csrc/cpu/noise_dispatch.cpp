@@ -1,3 +1,4 @@
+// The kernels of csrc/noise.h: each call goes to the instruction set in use.
 #include "../math/half.h"
 #include "../noise.h"
 #include "dispatch.h"

@@ -1,3 +1,4 @@
+// The reparameterize_kl kernels for machines with AVX-512 F, DQ, BW and VL.
 #if defined(__x86_64__)
 #include <cstdint>  // before the pragma: what it declares is the same on every machine
 #include <cstring>

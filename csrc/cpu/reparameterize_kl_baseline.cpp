@@ -1,2 +1,3 @@
+// The reparameterize_kl kernels for any machine.
 #define GENBENCH_SET baseline
 #include "reparameterize_kl_kernel.h"

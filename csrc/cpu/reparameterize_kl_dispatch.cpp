@@ -1,3 +1,4 @@
+// The kernels of csrc/reparameterize_kl.h: each call goes to the instruction set in use.
 #include "../reparameterize_kl.h"
 #include "dispatch.h"
 
