@@ -99,10 +99,14 @@ def extensions() -> list[Extension]:
         sources=[
             path for path in sources("cpu/*.cpp", "bindings/*.cpp") if "module.cpp" not in path
         ],
-        include_dirs=include_paths(),
         library_dirs=library_paths(),
         libraries=["torch", "torch_cpu"],
-        extra_compile_args=[*COMPILE_FLAGS, TARGET_VERSION],
+        # -isystem: no warnings about torch's own headers
+        extra_compile_args=[
+            *COMPILE_FLAGS,
+            TARGET_VERSION,
+            *(f"-isystem{path}" for path in include_paths()),
+        ],
         depends=headers,
         language="c++",
     )
