@@ -22,8 +22,8 @@ study: env ## which GAN objective drops modes: table, pictures and report.html i
 test: env ## the test suite
 	@$(BIN)/python -m pytest $(ARGS)
 
-test-slow: env ## the long tests alone
-	@$(BIN)/python -m pytest -m slow $(ARGS)
+test-slow: env ## the same with ten times the generated cases, and the tests marked slow
+	@$(BIN)/python -m pytest --hypothesis-profile=slow -m "slow or not slow" $(ARGS)
 
 bench: env ## time each operation against its reference
 	@$(BIN)/python -m pytest benchmarks/ --benchmark-only $(ARGS)

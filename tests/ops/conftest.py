@@ -1,20 +1,12 @@
-"""What the tests of operations share: both backends' functions, memory layouts, hypothesis."""
+"""What the tests of operations share: both backends' functions, memory layouts."""
 
 import contextlib
 
 import pytest
 import torch
-from hypothesis import settings
 
 from genbench import ops
 from genbench.ops.backend import active, backend, load_error
-
-settings.register_profile(
-    "ops", max_examples=500, derandomize=True, deadline=None, database=None, print_blob=False
-)
-settings.register_profile(
-    "ops-slow", settings.get_profile("ops"), max_examples=5000
-)  # pytest tests/ops --hypothesis-profile=ops-slow
 
 LAYOUTS = {
     "contiguous": lambda t: t.contiguous(),
@@ -24,11 +16,6 @@ LAYOUTS = {
     "expanded": lambda t: t[:, :1].expand_as(t),
     "size_one": lambda t: t[:1],
 }
-
-
-def pytest_configure(config):
-    if not config.getoption("--hypothesis-profile", default=None):
-        settings.load_profile("ops")
 
 
 @pytest.fixture(params=["public", "reference"])
