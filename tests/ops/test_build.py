@@ -1,6 +1,8 @@
 """What the installation built, and what setup.py answers to GENBENCH_BUILD."""
 
 import os
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +11,7 @@ import pytest
 import torch
 
 import genbench
-from genbench.ops.backend import active, load_error
+from genbench.ops.backend import active, build_info, load_error
 
 PACKAGE = Path(genbench.__file__).parent
 SETUP = PACKAGE.parent / "setup.py"
@@ -42,6 +44,23 @@ def test_the_module_tells_the_truth(kernels):
     # Random123's known answer for the zero counter and key
     words = [0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8]
     assert list(_build.philox_4x32_10(block=0, stream=0, key=0)) == words
+
+
+@pytest.mark.skipif(shutil.which("nm") is None, reason="needs nm of binutils")
+def test_the_library_keeps_to_the_stable_interface(kernels):
+    """Of torch it asks for the versioned C functions alone: it loads under another torch too."""
+    info = build_info()
+    assert info is not None
+    listed = subprocess.run(
+        ["nm", "-D", "--undefined-only", info["library"]],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    names = [line.split()[-1] for line in listed.stdout.splitlines()]
+    assert any(name.startswith("torch_call_dispatcher") for name in names)
+    # mangled names of at::, c10:: and torch:: would be C++ symbols of one torch version
+    assert not [name for name in names if re.match(r"_ZNK?(2at|3c10|5torch)", name)]
 
 
 def ask(*hidden, **environment):
