@@ -125,7 +125,8 @@ class Environment:
         """The build tools, which setup.py imports, then the package itself with all it needs."""
         self.pip_install("setuptools", "ninja", "pybind11")
         self.pip_install("--no-build-isolation", "-e", ".[dev]")
-        return [name for name in distributions(self.site) if not name.startswith("pip-")]
+        others = ("pip-", "torch-")  # other steps look after these
+        return [name for name in distributions(self.site) if not name.startswith(others)]
 
     def has_packages(self, left: list[str]) -> bool:
         """Whether every distribution of that name and version is there with all its files."""
