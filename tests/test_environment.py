@@ -63,6 +63,16 @@ def test_the_build_mode_asks_for_the_extension_alone(checkout):
     assert {name for name in after if after[name] != before[name]} == {"extension"}
 
 
+def test_a_compiler_that_appeared_asks_for_the_extension(checkout):
+    (checkout / "c++").write_text("")
+    (checkout / "c++").chmod(0o755)
+    without = recipe.Environment(checkout, {"GENBENCH_BUILD": "auto", "PATH": ""}).steps()[-1]
+    there = {"GENBENCH_BUILD": "auto", "PATH": str(checkout)}
+    assert without.title == "leaving the extension out"
+    assert recipe.Environment(checkout, there).steps()[-1].title == "building the extension"
+    assert recipe.Environment(checkout, there).steps()[-1].key != without.key
+
+
 @pytest.fixture
 def step(tmp_path):
     """A step that counts its runs and leaves a file; `whole` looks for the file."""

@@ -56,14 +56,16 @@ class Environment:
         constraints = self.root / "constraints.txt"
         torch = pin(constraints.read_text(), "torch")
         inputs = [constraints, self.root / "pyproject.toml", self.root / "setup.py"]
-        build = [self.mode, self.mode == "auto" and bool(self.compiler), self.sources()]
         packages = json.dumps(digest(self.root, inputs))
         has = self.has_packages
+        without = self.mode == "skip" or (self.mode == "auto" and not self.compiler)
+        title = "leaving the extension out" if without else "building the extension"
+        build = json.dumps([self.mode, title, self.sources()])
         return [
             Step("venv", "making .venv", str(self.venv), self.make_venv, self.has_pip),
             Step("torch", f"installing {torch}", torch, self.make_torch, has),
             Step("packages", "installing packages", packages, self.make_packages, has),
-            Step("extension", "building the extension", json.dumps(build), self.build, self.built),
+            Step("extension", title, build, self.build, self.built),
         ]
 
     @property
