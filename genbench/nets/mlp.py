@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 
 class MLP(nn.Module):
-    """Linear layers with LeakyReLU(slope) between, 0 being ReLU; flattens its input, shapes its output.
+    """Linear layers with LeakyReLU(slope) between (0: ReLU); flattens its input, shapes its output.
 
     x (n, *input_shape) -> (n, *output_shape). Weights as torch.nn.Linear initialises them.
     """

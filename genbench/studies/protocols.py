@@ -28,7 +28,7 @@ class Protocol:
 PROTOCOLS = {
     "quick": Protocol(
         "quick",
-        "3x128 ReLU MLPs, latent 2, Adam 2e-3 (0, .9), cosine to zero, batch 256, penalty weight .05",
+        "3x128 ReLU MLPs, latent 2, Adam 2e-3 (0, .9) to zero by cosine, batch 256, weight .05",
         steps=6_000,
         batch_size=256,
         samples=10_000,

@@ -4,7 +4,6 @@ import json
 import multiprocessing
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -93,19 +92,23 @@ def test_no_valid_row_is_an_error(tmp_path):
         read_rows(tmp_path)
 
 
-def take(path, got):
+def take(path, got, everybody_answered):
     with claim(path) as held:
         got.put(held)
-        time.sleep(0.5 if held else 0)
+        if held:
+            everybody_answered.wait(20)
 
 
 def test_one_of_many_claims_wins(tmp_path):
     context = multiprocessing.get_context("fork")
     got = context.Queue()
-    takers = [context.Process(target=take, args=(tmp_path / "lock", got)) for _ in range(12)]
+    answered = context.Event()
+    arguments = (tmp_path / "lock", got, answered)
+    takers = [context.Process(target=take, args=arguments) for _ in range(12)]
     for taker in takers:
         taker.start()
     answers = [got.get(timeout=20) for _ in takers]
+    answered.set()
     for taker in takers:
         taker.join()
     assert sum(answers) == 1
