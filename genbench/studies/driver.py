@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 import torch
 
-from genbench.errors import CellFailed
+from genbench.errors import CellFailed, InputError
 from genbench.studies.cells import Cell, read_row
 from genbench.studies.execute import run_cell
 from genbench.studies.rows import write_rows
@@ -166,6 +166,11 @@ class _Pool:
         elif answer["event"] == "done":
             self.driver.finished(worker.cell, answer["row"])
             self._give(pid)
+        elif answer["event"] == "disk":
+            raise InputError(
+                f"out: cannot write '{self.driver.out}' ({answer['error']}); mend that, then the "
+                "same command goes on, or choose another --out"
+            )
         else:
             folder = worker.cell.folder(self.driver.out)
             raise CellFailed(f"{worker.cell.title}: {answer['error']} (see {folder}/error.txt)")

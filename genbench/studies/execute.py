@@ -20,7 +20,7 @@ from genbench.ops.backend import backend
 from genbench.studies.cells import Cell, derived_seed, read_row, write_row
 from genbench.studies.parts import resolve
 from genbench.studies.tasks import Scores, Task, load_task
-from genbench.train.checkpoint import load_latest, save_checkpoint
+from genbench.train.checkpoint import keep_newest, load_latest, save_checkpoint
 from genbench.train.loop import Diverged, Trainer, initial_weights
 
 SHOWN = 2_000  # samples kept for the picture
@@ -67,6 +67,7 @@ def run_cell(
     """
     folder = cell.folder(out)
     files.remove_leftovers(folder)
+    (folder / "error.txt").unlink(missing_ok=True)  # of an earlier try
     if (row := read_row(folder)) is not None:
         return row
     started = time.monotonic()
@@ -85,6 +86,7 @@ def run_cell(
             return None
         row = _row(run, reason)
     write_row(folder, row)
+    keep_newest(folder / "checkpoints", 1)  # nothing goes on from here; `sample` needs one
     return row
 
 

@@ -5,6 +5,7 @@ End of input means that the driver is gone or wants to stop: the worker saves a 
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import queue
@@ -23,6 +24,7 @@ from genbench.studies.execute import run_cell
 
 GRACE = 4.0  # seconds from the end of input to the end of the process, whatever it does
 REPORT_EVERY = 0.25  # seconds
+DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
 CLAIM_WAIT = 10.0  # seconds; a worker of a driver that was killed ends within GRACE
 
 
@@ -64,6 +66,8 @@ def _serve(cell: Cell, out: Path, stopping: threading.Event, answers: Any) -> di
                 return {"event": "failed", "key": cell.key, "error": "claimed by another process"}
             row = run_cell(cell, out, should_stop=stopping.is_set, report=report)
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in DISK_FAULTS:
+            return {"event": "disk", "key": cell.key, "error": os.strerror(error.errno)}
         files.write_text(cell.folder(out) / "error.txt", traceback.format_exc())
         return {"event": "failed", "key": cell.key, "error": f"{type(error).__name__}: {error}"}
     if row is None:

@@ -46,9 +46,14 @@ def save_checkpoint(folder: Path, step: int, state: dict[str, Any]) -> Path:
     shutil.rmtree(target, ignore_errors=True)  # a damaged one of the same step
     os.replace(partial, target)
     files.sync_folder(folder)
-    for old in _newest_first(folder)[KEPT:]:
-        shutil.rmtree(old, ignore_errors=True)
+    keep_newest(folder, KEPT)
     return target
+
+
+def keep_newest(folder: Path, count: int) -> None:
+    """Delete all but the newest `count` checkpoints under `folder`."""
+    for old in _newest_first(folder)[count:]:
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -136,3 +137,24 @@ def test_a_second_driver_on_the_folder_is_refused(tmp_path):
     first.communicate(timeout=30)
     assert second.returncode == 2
     assert len(errors.splitlines()) == 1 and "is in use by another study" in errors
+
+
+@pytest.mark.skipif(shutil.which("mount") is None or os.geteuid() != 0, reason="mounts a tmpfs")
+def test_a_full_disk_is_one_line_and_mending_it_goes_on(tmp_path, undisturbed):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(disk)], capture_output=True
+    )
+    if mounted.returncode:
+        pytest.skip("may not mount a tmpfs here")
+    try:
+        process = start(disk / "out")
+        _, errors = process.communicate(timeout=120)
+        assert process.returncode == 2 and "Traceback" not in errors
+        assert "out: cannot write" in errors.splitlines()[-1] and "No space left" in errors
+        subprocess.run(["mount", "-o", "remount,size=64m", str(disk)], check=True)
+        assert start(disk / "out").wait(timeout=120) == 0
+        assert rows(disk / "out") == undisturbed
+    finally:
+        subprocess.run(["umount", "-l", str(disk)], check=True)
