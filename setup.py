@@ -6,6 +6,7 @@ GENBENCH_BUILD=require  build; what is missing is an error
 GENBENCH_BUILD=skip     no extension
 """
 
+import hashlib
 import importlib.util
 import os
 import shutil
@@ -78,6 +79,14 @@ def sources(*patterns: str) -> list[str]:
     return sorted(str(path.relative_to(ROOT)) for path in found)
 
 
+def digest() -> str:
+    """SHA-256 of the names and contents of csrc/: what the kernels compute."""
+    content = hashlib.sha256()
+    for path in sources("**/*.h", "**/*.cpp"):
+        content.update(path.encode() + b"\0" + (ROOT / path).read_bytes())
+    return content.hexdigest()
+
+
 def put_ninja_on_path() -> None:
     """torch calls `ninja`: pip's lies beside an interpreter whose folder need not be on PATH."""
     if importlib.util.find_spec("ninja") is not None:
@@ -113,6 +122,7 @@ def extensions() -> list[Extension]:
     build = Extension(
         "genbench._build",
         sources=sources("bindings/module.cpp", "cpu/dispatch.cpp"),
+        define_macros=[("GENBENCH_SOURCES", f'"{digest()}"')],
         include_dirs=[pybind11.get_include()],
         extra_compile_args=COMPILE_FLAGS,
         depends=headers,

@@ -33,6 +33,7 @@ std::array<uint32_t, 4> philox(uint64_t block, uint64_t stream, uint64_t key) {
 PYBIND11_MODULE(_build, m) {
   m.doc() = "What the extension was built with, and what of it this machine runs.";
   m.attr("compiler") = "C++ " __VERSION__;
+  m.attr("sources") = GENBENCH_SOURCES;  // SHA-256 of csrc/, given by setup.py
   m.def("instruction_sets", &instruction_sets, "CPU kernel sets that can run here.");
   m.def(
       "instruction_set", [] { return genbench::cpu::name(genbench::cpu::instruction_set()); },

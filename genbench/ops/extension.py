@@ -50,6 +50,7 @@ def build_info() -> dict[str, str] | None:
     return {
         "library": str(_library(_build)),
         "compiler": _build.compiler,
+        "sources": _build.sources,
         "instruction sets": " ".join(_build.instruction_sets()),
         "instruction set in use": instruction_set(),
     }

@@ -6,8 +6,8 @@ import sys
 from typing import Any, TextIO
 
 
-class Silent:
-    """Shows nothing."""
+class Progress:
+    """Who is told how a study goes; this one shows nothing."""
 
     def start(self, cells: int, done: int, steps: int) -> None:
         """`done` of `cells` have rows already; `steps` in all cells together."""
@@ -25,7 +25,7 @@ class Silent:
         """The study is over, or was interrupted."""
 
 
-class Lines(Silent):
+class Lines(Progress):
     """One plain line for every finished cell."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
@@ -45,20 +45,22 @@ class Lines(Silent):
         print(text, file=self._stream, flush=True)
 
 
-class Bar(Silent):
+class Bar(Progress):
     """A progress bar over all training steps, with the finished cells above it."""
 
     def __init__(self) -> None:
         from rich.console import Console
         from rich.progress import (
             BarColumn,
-            Progress,
             TaskProgressColumn,
             TextColumn,
             TimeRemainingColumn,
         )
+        from rich.progress import (
+            Progress as RichProgress,
+        )
 
-        self._bar = Progress(
+        self._bar = RichProgress(
             TextColumn("{task.description}"),
             BarColumn(),
             TaskProgressColumn(),
@@ -113,6 +115,6 @@ def describe(title: str, row: dict[str, Any]) -> str:
     )
 
 
-def for_terminal() -> Silent:
+def for_terminal() -> Progress:
     """A bar where standard error is a terminal, lines elsewhere."""
     return Bar() if sys.stderr.isatty() else Lines()

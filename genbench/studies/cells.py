@@ -10,6 +10,7 @@ from typing import Any
 
 from genbench import __version__, files
 from genbench.errors import InputError
+from genbench.ops.backend import build_info
 
 ROW = "row.json"
 _ROOMS = ("ops", "nets", "losses", "models", "metrics", "data", "train", "studies")
@@ -42,12 +43,14 @@ class Cell:
 
 
 @cache
-def code_version() -> str:
-    """The release and a digest of the sources that can change a row."""
+def code_version(backend: str) -> str:
+    """The release and digests of what can change a row: Python sources, kernels if fused."""
     package = Path(__file__).parent.parent
     sources = sorted(path for room in _ROOMS for path in (package / room).rglob("*.py"))
     text = b"".join(path.read_bytes() for path in [*sources, package / "protocol.py"])
-    return f"{__version__}+{files.sha256(text)[:8]}"
+    kernels = build_info() if backend == "fused" else None
+    digests = [files.sha256(text)[:8], *([kernels["sources"][:8]] if kernels else [])]
+    return f"{__version__}+{'.'.join(digests)}"
 
 
 def derived_seed(seed: int, purpose: str) -> int:

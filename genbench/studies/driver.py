@@ -13,27 +13,18 @@ import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 
 from genbench.errors import CellFailed, InputError
+from genbench.report.progress import Progress
 from genbench.studies.cells import Cell, read_row
 from genbench.studies.execute import run_cell
 from genbench.studies.rows import write_rows
 from genbench.studies.worker import GRACE
 
 TRIES = 3  # workers that may die on one cell
-
-
-class Progress(Protocol):
-    """Who is told how a study goes."""
-
-    def start(self, cells: int, done: int, steps: int) -> None: ...
-    def step(self, key: str, step: int) -> None: ...
-    def finish(self, title: str, row: dict[str, Any]) -> None: ...
-    def note(self, text: str) -> None: ...
-    def close(self) -> None: ...
 
 
 @dataclass

@@ -14,9 +14,9 @@ from genbench.catalog import unknown_name
 from genbench.errors import InputError
 from genbench.files import claim
 from genbench.ops.backend import active
-from genbench.report.progress import Silent
+from genbench.report.progress import Progress
 from genbench.studies.cells import Cell, code_version, open_study
-from genbench.studies.driver import Driver, Progress
+from genbench.studies.driver import Driver
 from genbench.studies.pages import write_report
 from genbench.studies.parts import Function, check_networks, identity, name_losses, reference
 from genbench.studies.protocols import PROTOCOLS, Protocol
@@ -89,8 +89,8 @@ def mode_collapse(
         if not held:
             raise InputError(f"out: '{out}' is in use by another study; choose another --out")
         cells, functions = _make_cells(tasks, named, networks, common, seeds, out)
-        driver = Driver(out, cells, progress or Silent(), functions)
-        driver.run(workers or os.cpu_count() or 1)
+        driver = Driver(out, cells, progress or Progress(), functions)
+        driver.run(workers or _cores())
         rows = write_rows(out)
         return StudyResult(rows, write_report(out, rows), out)
 
@@ -111,7 +111,7 @@ def _common(
         "device": device,
         "dtype": dtype,
         "backend": active(),
-        "code": code_version(),
+        "code": code_version(active()),
     }
 
 
@@ -145,6 +145,13 @@ def _make_cells(
                 if len(parts) < len(own):
                     functions[cell.key] = own
     return cells, functions
+
+
+def _cores() -> int:
+    """Those this process may use, which a container or a batch system may have cut."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _check_counts(**counts: int | None) -> None:

@@ -58,7 +58,10 @@ def _serve(cell: Cell, out: Path, stopping: threading.Event, answers: Any) -> di
         nonlocal last
         if time.monotonic() - last > REPORT_EVERY:
             last = time.monotonic()
-            print(json.dumps({"event": "step", "key": cell.key, "step": step}), file=answers)
+            try:
+                print(json.dumps({"event": "step", "key": cell.key, "step": step}), file=answers)
+            except BrokenPipeError:  # the driver is gone: save a checkpoint and end
+                stopping.set()
 
     try:
         with files.claim(cell.folder(out) / "lock", wait=CLAIM_WAIT) as held:

@@ -7,8 +7,10 @@ import sys
 
 import pytest
 
+import genbench
 from genbench.errors import InputError
 from genbench.files import claim
+from genbench.ops.backend import build_info, load_error
 from genbench.studies.cells import (
     Cell,
     check_study,
@@ -35,7 +37,15 @@ def test_key_is_that_of_the_specification_alone():
 
 
 def test_code_version_names_the_release():
-    assert code_version().startswith("0.") and "+" in code_version()
+    version = code_version("reference")
+    assert version.startswith(f"{genbench.__version__}+") and "." not in version.split("+")[1]
+
+
+@pytest.mark.skipif(load_error() is not None, reason="no extension")
+def test_code_version_names_the_kernels_where_they_run():
+    plain, fused = code_version("reference"), code_version("fused")
+    built = build_info()
+    assert built is not None and fused == f"{plain}.{built['sources'][:8]}"
 
 
 def test_derived_seeds_differ_by_purpose_and_fit_int64():

@@ -12,14 +12,14 @@ import genbench
 from genbench.data import Mixture
 from genbench.errors import CellFailed, InputError
 from genbench.ops.backend import backend, load_error
-from genbench.report.progress import Silent
+from genbench.report.progress import Progress
 from genbench.studies import mode_collapse
 
 LOSSES = ["non_saturating", "wasserstein_gp"]
 VARYING = ("seconds", "versions")
 
 
-class Record(Silent):
+class Record(Progress):
     def __init__(self):
         self.events = []
 
