@@ -38,6 +38,7 @@ check: env ## all that CI runs: lint, types, csrc without torch, tests on both b
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/clang-format --dry-run -Werror $(CSRC)
 	PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/pyright
+	@$(BIN)/torch-abi-audit --check torch genbench/_ops*.so
 	$(BIN)/cmake --fresh --log-level=WARNING -S . -B build/cmake -G Ninja \
 		-DCMAKE_MAKE_PROGRAM=$(CURDIR)/$(BIN)/ninja >/dev/null
 	$(BIN)/cmake --build build/cmake -- --quiet
