@@ -22,6 +22,6 @@ def test_the_example_runs(tmp_path):
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
     assert done.returncode == 0, done.stderr
-    assert "hinge_with_r1" in done.stdout and "moon, protocol quick, 300 steps" in done.stdout
+    assert "hinge_with_r1" in done.stdout and "arc, protocol quick, 300 steps" in done.stdout
     names = {path.name for path in (tmp_path / "runs" / "mine").iterdir()}
     assert {"rows.jsonl", "report.html", "samples-star-quick-300.png"} <= names
