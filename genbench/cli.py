@@ -8,9 +8,11 @@ before a command needs it.
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -30,6 +32,10 @@ class _Parser(argparse.ArgumentParser):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command in `argv` (default: sys.argv) and return its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # an ASCII terminal has no plus-minus sign
+    warnings.showwarning = _show_warning
     arguments = _parser().parse_args(argv)
     try:
         code = _run(arguments.command, arguments)
@@ -56,6 +62,10 @@ def _run(command: Callable[[argparse.Namespace], int], arguments: argparse.Names
         return _fail(2, f"{error.strerror or error}{name}")
     except CellFailed as error:
         return _fail(1, error)
+
+
+def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+    print(f"genbench: {' '.join(str(message).split())}", file=sys.stderr)
 
 
 def _fail(code: int, message: object) -> int:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -136,7 +137,39 @@ def test_sample_refuses_a_bad_count(capsys, study, tmp_path, n, words):
 
 def test_sample_refuses_a_folder_without_checkpoint(capsys, study, tmp_path):
     code, _, err = run(capsys, "sample", study, "-n", 5, "--out", tmp_path)
-    assert code == 2 and "holds no checkpoint" in err
+    assert code == 2 and "holds no whole checkpoint" in err
+
+
+def test_sample_refuses_what_would_harm(capsys, study, tmp_path):
+    cell = next((study / "cells").iterdir())
+    for arguments, words in [
+        ([cell, "-n", 5, "--out", cell], "is a study's cell"),
+        ([cell, "-n", 10**15, "--out", tmp_path / "x"], "do not fit into memory"),
+        ([cell, "-n", 5, "--out", tmp_path / "x", "--seed", 10**22], "seed: must be in"),
+        ([cell, "-n", 5, "--out", "/proc/nothing"], "out: cannot write '/proc/nothing'"),
+    ]:
+        code, _, err = run(capsys, "sample", *arguments)
+        assert code == 2 and words in err and len(err.splitlines()) == 1
+
+
+def test_report_leaves_out_pictures_of_damaged_arrays(capsys, study, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(study, copy)
+    np.save(next((copy / "cells").iterdir()) / "samples.npy", np.zeros(5))
+    assert run(capsys, "report", copy)[0] == 0
+    shutil.copytree(study, copy, dirs_exist_ok=True)
+    next((copy / "data").iterdir()).write_bytes(b"PK")
+    code, _, err = run(capsys, "report", copy)
+    assert code == 0 and "its picture is left out" in err and len(err.splitlines()) == 1
+
+
+def test_an_ascii_terminal_gets_its_table(study):
+    done = subprocess.run(
+        [sys.executable, "-m", "genbench", "report", str(study)],
+        capture_output=True,
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+    )
+    assert done.returncode == 0 and b"perfect sampler" in done.stdout
 
 
 def test_kernels_tells_what_is_used(capsys):

@@ -27,7 +27,9 @@ class Mixture:
     sigma: float
 
     def __post_init__(self) -> None:
-        means = torch.as_tensor(self.means, dtype=torch.float64)
+        if not isinstance(self.name, str):
+            raise InputError(f"name must be a string, got {self.name!r}")
+        means = torch.as_tensor(self.means, dtype=torch.float64).detach().cpu().clone()
         if means.ndim != 2 or means.numel() == 0:
             raise InputError(f"means must be (modes, dimensions), got shape {tuple(means.shape)}")
         if not means.isfinite().all():

@@ -42,6 +42,8 @@ class AdversarialLoss:
                 f"{self.name} compares row by row: real and fake must have as many rows, "
                 f"got {len(real)} and {len(fake)}"
             )
+        if phase not in ("critic", "generator"):
+            raise ValueError(f"phase must be critic or generator, got {phase!r}")
         if phase == "generator":
             real_logits = critic(real) if self.objective.paired else None
             return {"loss": self.objective.generator(real=real_logits, fake=critic(fake))}
@@ -69,8 +71,11 @@ def create_loss(name: str, *, weight: float = 0.1) -> AdversarialLoss:
     part, a penalty in the objective's place, a second objective or a penalty named twice.
     """
     first, *rest = str(name).split("+")
-    if first in PENALTIES:
-        raise InputError(f"losses: '{name}' must start with an objective: {', '.join(CATALOG)}")
+    if first in PENALTIES or not all([first, *rest]):
+        raise InputError(
+            f"losses: '{name}' must be an objective, then penalties, joined by '+': "
+            f"{', '.join(CATALOG)}; {', '.join(PENALTIES)}"
+        )
     entry = look_up(CATALOG, first, argument="losses")
     names = [*entry.preset.get("penalties", ()), *rest]
     for part in rest:

@@ -51,10 +51,10 @@ def mode_coverage(samples: Tensor, mixture: Modes) -> ModeCoverage:
     counts = _high_quality_counts(samples, mixture)  # (K,) float64
     total, modes = len(samples), len(mixture.means)
     good = counts.sum().item()
-    off_mode = _off_mode_mass(mixture)
+    inside = high_quality_mass(mixture)
     weights = torch.full((modes,), 1 / modes, dtype=torch.float64)
     bins = torch.cat([counts, torch.tensor([total - good], dtype=torch.float64)]) / total
-    expected = torch.cat([weights * (1 - off_mode), torch.tensor([off_mode])])
+    expected = torch.cat([weights * inside, torch.tensor([1 - inside], dtype=torch.float64)])
     return ModeCoverage(
         modes=int((counts > 0).sum()),
         modes_held=int((counts >= HELD_SHARE * total / modes).sum()),
@@ -73,14 +73,14 @@ def perfect_sampler(mixture: Modes, n: int) -> ModeCoverage:
     from scipy.stats import binom
 
     modes = len(mixture.means)
-    off_mode = _off_mode_mass(mixture)
-    hit = (1 - off_mode) / modes
+    inside = high_quality_mass(mixture)
+    hit = inside / modes
     needed = math.ceil(HELD_SHARE * n / modes)
     return ModeCoverage(
         modes=modes * (1 - (1 - hit) ** n),
         modes_held=modes * float(binom.sf(needed - 1, n, hit)),
-        high_quality=1 - off_mode,
-        kl=(modes - 1) / (2 * n * (1 - off_mode)),
+        high_quality=inside,
+        kl=(modes - 1) / (2 * n * inside),
         kl_off_mode=modes / (2 * n),
     )
 
@@ -106,11 +106,11 @@ def _high_quality_counts(samples: Tensor, mixture: Modes) -> Tensor:
     return counts
 
 
-def _off_mode_mass(mixture: Modes) -> float:
-    """Mass of a Gaussian beyond three sigma: exp(-4.5) in two dimensions."""
+def high_quality_mass(mixture: Modes) -> float:
+    """Mass of a Gaussian within three sigma: 1 - exp(-4.5) in two dimensions, less in more."""
     from scipy.stats import chi2
 
-    return float(chi2.sf(RADIUS**2, mixture.means.shape[1]))
+    return float(chi2.cdf(RADIUS**2, mixture.means.shape[1]))
 
 
 def _kl(p: Tensor, q: Tensor) -> float:

@@ -21,8 +21,8 @@ def render_page(
         titles, lines = table_cells(group)
         images = {
             name: base64.b64encode(content).decode()
-            for name, content in pictures.items()
-            if name.endswith(f"-{group.slug}.png")
+            for name in (f"samples-{group.slug}.png", f"curves-{group.slug}.png")
+            if (content := pictures.get(name)) is not None
         }
         first = group.rows[0]
         sections.append(

@@ -66,8 +66,8 @@ def scatter(
                 axis.scatter(*cloud[:, :2].T, s=2, c=_FAKE, alpha=0.5, linewidths=0)
             if means is not None:
                 _draw_modes(axis, means, sigma)
-            axis.set_title(_panel_title(loss, found), fontsize=8, color=_INK)
-    figure.suptitle(f"samples (blue) and truth (red): {group.title}", fontsize=10)
+            axis.set_title(_panel_title(loss, found), fontsize=8, color=_INK, parse_math=False)
+    figure.suptitle(f"samples (blue) and truth (red): {group.title}", fontsize=10, parse_math=False)
     return png(figure)
 
 
@@ -115,8 +115,9 @@ def curves(group: Group) -> bytes:
             axis.axhline(perfect, color=_INK, linestyle=":", linewidth=1, label="perfect sampler")
         axis.set(xlabel="steps", ylabel=title, ylim=(0, None))
         axis.grid(alpha=0.25)
-    figure.axes[0].legend(fontsize=7)
-    figure.suptitle(group.title, fontsize=10)
+    for text in figure.axes[0].legend(fontsize=7).get_texts():
+        text.set_parse_math(False)
+    figure.suptitle(group.title, fontsize=10, parse_math=False)
     return png(figure)
 
 
@@ -130,4 +131,5 @@ def _draw_curves(axis: Any, runs: Sequence[list[dict]], key: str, label: str, co
     for value in values:
         axis.plot(list(value), list(value.values()), color=color, alpha=0.3, linewidth=0.7)
     means = [[v[step] for v in values if step in v] for step in steps]
-    axis.plot(steps, [np.mean(m) if m else np.nan for m in means], color=color, label=label)
+    axis.plot(steps, [np.mean(m) if m else np.nan for m in means], color=color, label=f" {label}")
+    # the blank: matplotlib leaves names that begin with "_" out of the legend

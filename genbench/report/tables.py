@@ -25,7 +25,7 @@ COLUMNS = (
 )
 _COMPARABLE = (
     *("data", "data_digest", "protocol", "steps", "samples", "batch_size"),
-    *("device", "dtype", "backend", "code", "config"),
+    *("device", "dtype", "backend", "code", "torch", "config"),
 )
 
 
@@ -52,7 +52,8 @@ def group_rows(rows: Sequence[Row]) -> list[Group]:
     for members in found.values():
         first = members[0]
         name = f"{first['data']}-{first['protocol']}-{first['steps']}"
-        slug = re.sub(r"[^\w.+-]+", "_", name).lstrip(".")  # a row must not choose a folder
+        # a row must not choose a folder, nor a name that is too long for one
+        slug = re.sub(r"[^\w.+-]+", "_", name).lstrip(".")[-80:]
         named.setdefault(slug, []).append(members)
     return [
         Group(f"{slug}-{number}" if number > 1 else slug, _title(members, alike), members,

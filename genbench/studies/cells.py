@@ -61,10 +61,23 @@ def derived_seed(seed: int, purpose: str) -> int:
 def read_row(folder: Path) -> dict[str, Any] | None:
     """The cell's row; None when it is not there or damaged, so that the cell runs again."""
     try:
-        row = json.loads((folder / ROW).read_bytes())
-    except (OSError, ValueError):
+        row = parse_row((folder / ROW).read_bytes())
+    except OSError:
+        return None
+    return row if row is not None and row.get("key") == folder.name else None
+
+
+def parse_row(content: bytes) -> dict[str, Any] | None:
+    """The row that one line of JSON holds; None where it holds none."""
+    try:
+        row = json.loads(content, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError):
         return None
     return row if is_row(row) else None
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")
 
 
 def is_row(row: Any) -> bool:
@@ -77,6 +90,7 @@ def is_row(row: Any) -> bool:
         and all(_is_number(row.get(name)) for name in _NUMBERS)
         and all(map(_is_number, row.get("floor", {}).values()))
         and all(_is_evaluation(scores) for scores in row.get("curve", []))
+        and isinstance(row.get("specification", {}).get("identity", {}), dict)
     )
 
 
@@ -123,7 +137,7 @@ def open_study(out: Path) -> None:
         out.mkdir(parents=True, exist_ok=True)
         if (out / MARKER).exists():
             check_study(out)
-        elif any(out.iterdir()):
+        elif any(not _is_leftover(path) for path in out.iterdir()):
             raise InputError(
                 f"out: '{out}' is not empty and not a study's folder; choose another --out"
             )
@@ -132,6 +146,11 @@ def open_study(out: Path) -> None:
         raise InputError(
             f"out: cannot write '{out}' ({error.strerror}); choose another --out"
         ) from error
+
+
+def _is_leftover(path: Path) -> bool:
+    """What a kill in the middle of writing the marker leaves."""
+    return path.name.startswith(f".{MARKER}.") and path.suffix == ".tmp"
 
 
 def check_study(out: Path) -> None:

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from genbench.errors import CellFailed, InputError
 from genbench.report.progress import Progress
 from genbench.studies.cells import Cell, read_row
 from genbench.studies.execute import run_cell
+from genbench.studies.faults import explain
 from genbench.studies.rows import write_rows
 from genbench.studies.worker import GRACE
 
@@ -74,18 +75,24 @@ class Driver:
         try:
             with _interrupt_flag() as interrupted:
                 for cell in cells:
-                    row = run_cell(
-                        cell,
-                        self.out,
-                        own=self.own[cell.key],
-                        should_stop=interrupted.is_set,
-                        report=lambda step, key=cell.key: self.progress.step(key, step),
-                    )
+                    row = self._run_one(cell, interrupted.is_set)
                     if row is None:
                         raise KeyboardInterrupt
                     self.finished(cell, row)
         finally:
             torch.set_num_threads(threads)
+
+    def _run_one(self, cell: Cell, should_stop: Callable[[], bool]) -> dict[str, Any] | None:
+        try:
+            return run_cell(
+                cell,
+                self.out,
+                own=self.own[cell.key],
+                should_stop=should_stop,
+                report=lambda step: self.progress.step(cell.key, step),
+            )
+        except Exception as error:
+            raise explain(error, cell, self.out) from error
 
 
 class _Pool:
@@ -115,7 +122,7 @@ class _Pool:
         log.parent.mkdir(exist_ok=True)
         with log.open("a") as errors:
             process = subprocess.Popen(
-                [sys.executable, "-m", "genbench.studies.worker", str(self.driver.out)],
+                [sys.executable, "-P", "-m", "genbench.studies.worker", str(self.driver.out)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
@@ -157,14 +164,9 @@ class _Pool:
         elif answer["event"] == "done":
             self.driver.finished(worker.cell, answer["row"])
             self._give(pid)
-        elif answer["event"] == "disk":
-            raise InputError(
-                f"out: cannot write '{self.driver.out}' ({answer['error']}); mend that, then the "
-                "same command goes on, or choose another --out"
-            )
         else:
-            folder = worker.cell.folder(self.driver.out)
-            raise CellFailed(f"{worker.cell.title}: {answer['error']} (see {folder}/error.txt)")
+            fault = InputError if answer["event"] == "disk" else CellFailed
+            raise fault(answer["error"])
 
     def _ended(self, worker: _Worker) -> None:
         """A worker is gone: normal when nothing waits, else its cell goes to a new one."""

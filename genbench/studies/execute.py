@@ -21,7 +21,7 @@ from genbench.studies.cells import Cell, derived_seed, read_row, write_row
 from genbench.studies.parts import resolve
 from genbench.studies.tasks import Scores, Task, load_task
 from genbench.train.checkpoint import keep_newest, load_latest, save_checkpoint
-from genbench.train.loop import Diverged, Trainer, initial_weights
+from genbench.train.loop import Diverged, Trainer, global_seed
 
 SHOWN = 2_000  # samples kept for the picture
 
@@ -98,9 +98,9 @@ def _prepare(cell: Cell, own: dict[str, Any]) -> _Run:
         for name in ("loss", "generator", "critic")
         if name in own or name in cell.parts
     }
-    options = {**spec["config"], "loss": spec["loss"], **found}
+    options = {**spec["config"], "loss": spec["objective"], **found}
     dtype = getattr(torch, spec["dtype"])
-    with initial_weights(derived_seed(spec["seed"], "weights")):
+    with global_seed(derived_seed(spec["seed"], "weights")):
         model: Any = create_model(spec["model"], data_shape=task.data_shape, **options)
     model.to(device=spec["device"], dtype=dtype)
     stream = Stream(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,9 +11,9 @@ from typing import Any
 
 import torch
 
+from genbench import files
 from genbench.catalog import unknown_name
 from genbench.errors import InputError
-from genbench.files import claim
 from genbench.ops.backend import active
 from genbench.report.progress import Progress
 from genbench.studies.cells import Cell, code_version, open_study
@@ -75,8 +76,8 @@ def mode_collapse(
     running cell has saved a checkpoint, CellFailed for a cell that cannot run.
     """
     _check_counts(seeds=seeds, steps=steps, workers=workers)
-    _check_place(device, dtype)
-    if protocol not in PROTOCOLS:
+    device = _check_place(device, dtype)
+    if not isinstance(protocol, str) or protocol not in PROTOCOLS:
         raise unknown_name("protocol", protocol, PROTOCOLS)
     tasks, named = make_tasks(data), name_losses(losses)
     networks = {"generator": generator, "critic": critic}
@@ -85,10 +86,11 @@ def mode_collapse(
         check_networks(task.data_shape, common["config"], networks)
     out = Path(out).absolute()
     open_study(out)
-    with claim(out / "lock") as held:
+    with files.claim(out / "lock") as held:
         if not held:
             raise InputError(f"out: '{out}' is in use by another study; choose another --out")
         cells, functions = _make_cells(tasks, named, networks, common, seeds, out)
+        files.remove_leftovers(out)
         driver = Driver(out, cells, progress or Progress(), functions)
         driver.run(workers or _cores())
         rows = write_rows(out)
@@ -103,16 +105,25 @@ def _common(
         "study": "mode-collapse",
         "model": "gan",
         "protocol": protocol.name,
-        "steps": protocol.steps if steps is None else steps,
+        "steps": protocol.steps if steps is None else int(steps),
         "samples": protocol.samples,
         "batch_size": protocol.batch_size,
         "evaluations": protocol.evaluations,
-        "config": {**protocol.model, **config},
+        "config": {**protocol.model, **_own_constants(config)},
         "device": device,
         "dtype": dtype,
         "backend": active(),
         "code": code_version(active()),
+        "torch": torch.__version__,
     }
+
+
+def _own_constants(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The user's constants; what the study sets itself is refused."""
+    for name in ("loss", "data_shape", "generator", "critic"):
+        if name in config:
+            raise InputError(f"config: '{name}' is the study's own; give it as data, losses, ...")
+    return config
 
 
 def _make_cells(
@@ -135,8 +146,9 @@ def _make_cells(
                     "data": task.name,
                     "data_digest": task.digest,
                     "loss": name,
+                    "objective": loss if isinstance(loss, str) else None,
                     "seed": seed,
-                    "identity": {part: identity(function) for part, function in own.items()},
+                    "identity": {part: identity(part, function) for part, function in own.items()},
                 }
                 found = {part: reference(function) for part, function in own.items()}
                 parts = {part: target for part, target in found.items() if target is not None}
@@ -154,20 +166,26 @@ def _cores() -> int:
     return os.cpu_count() or 1
 
 
-def _check_counts(**counts: int | None) -> None:
+def _check_counts(**counts: Any) -> None:
     for name, value in counts.items():
-        if value is not None and (not isinstance(value, int) or value < 1):
+        whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+        if value is not None and not (whole and int(value) > 0):
             raise InputError(f"{name}: must be a whole number of at least 1, got {value!r}")
 
 
-def _check_place(device: str, dtype: str) -> None:
+def _check_place(device: Any, dtype: str) -> str:
+    """The device's name, checked."""
     if dtype not in DTYPES:
         raise unknown_name("dtype", dtype, DTYPES)
-    kind = str(device).partition(":")[0]
-    if kind not in ("cpu", "cuda"):
+    try:
+        found = torch.device(device)
+    except (RuntimeError, TypeError) as error:
+        raise unknown_name("device", device, ("cpu", "cuda")) from error
+    if found.type not in ("cpu", "cuda"):
         raise unknown_name("device", device, ("cpu", "cuda"))
-    if kind == "cuda" and not torch.cuda.is_available():
+    if found.type == "cuda" and (found.index or 0) >= torch.cuda.device_count():
         raise InputError(
             f"device: '{device}' was asked for, but torch {torch.__version__} finds no CUDA; "
             "use --device cpu"
         )
+    return str(found)

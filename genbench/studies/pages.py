@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -44,19 +45,28 @@ def _samples_picture(out: Path, group: Group) -> bytes | None:
     """The scatter picture; None where samples are gone or not on the plane."""
     digest = str(group.rows[0].get("specification", {}).get("data_digest", ""))[:16]
     truth = _load(out / "data" / f"{Path(digest).name}.npz")
-    samples = {
-        row["key"]: cloud
+    clouds = {
+        row["key"]: _load(out / "cells" / Path(row["key"]).name / "samples.npy")
         for row in group.rows
-        if (cloud := _load(out / "cells" / Path(row.get("key", "")).name / "samples.npy"))
-        is not None
+        if row.get("key")
     }
+    samples = {key: cloud for key, cloud in clouds.items() if _on_the_plane(cloud)}
     if truth is None or not samples:
         return None
     means, points = truth.get("means"), truth.get("x")
-    shape = (means if means is not None else points).shape
-    if len(shape) != 2 or shape[1] != 2:
+    if not _on_the_plane(means if means is not None else points):
         return None
     return scatter(group, samples, means=means, points=points, sigma=float(truth.get("sigma", 0.0)))
+
+
+def _on_the_plane(points: Any) -> bool:
+    """Whether `points` are numbers (N, 2)."""
+    return (
+        isinstance(points, np.ndarray)
+        and points.ndim == 2
+        and points.shape[1] == 2
+        and bool(np.issubdtype(points.dtype, np.floating))
+    )
 
 
 def _load(path: Path) -> Any:
@@ -66,6 +76,6 @@ def _load(path: Path) -> Any:
         return dict(content) if path.suffix == ".npz" else content
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, EOFError) as error:
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         warnings.warn(f"cannot read '{path}' ({error}); its picture is left out", stacklevel=2)
         return None

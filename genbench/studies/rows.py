@@ -8,7 +8,7 @@ from typing import Any
 
 from genbench import files
 from genbench.errors import InputError
-from genbench.studies.cells import is_row, read_row
+from genbench.studies.cells import parse_row, read_row
 
 ROWS = "rows.jsonl"
 
@@ -41,16 +41,8 @@ def read_rows(out: Path) -> tuple[list[dict[str, Any]], int]:
         lines = path.read_bytes().splitlines()
     except OSError as error:
         raise InputError(f"report: cannot read '{path}' ({error.strerror})") from error
-    rows = [row for line in lines if line.strip() and (row := _parse(line)) is not None]
+    rows = [row for line in lines if line.strip() and (row := parse_row(line)) is not None]
     bad = sum(bool(line.strip()) for line in lines) - len(rows)
     if not rows:
         raise InputError(f"report: '{path}' holds no valid row ({bad} damaged lines)")
     return rows, bad
-
-
-def _parse(line: bytes) -> dict[str, Any] | None:
-    try:
-        row = json.loads(line)
-    except ValueError:
-        return None
-    return row if is_row(row) else None

@@ -25,10 +25,17 @@ def sample_checkpoint(path: Path, *, n: int, out: Path, seed: int = 0) -> list[P
     """
     if n < 1:
         raise InputError(f"n: must be at least 1, got {n}")
+    if not 0 <= seed < 2**63:
+        raise InputError(f"seed: must be in [0, 2^63), got {seed}")
+    if (out / "row.json").exists() or (out / "checkpoints").exists():
+        raise InputError(f"out: '{out}' is a study's cell; choose another --out")
     state = _load(path)
     model = _rebuild(state, path)
     rng = torch.Generator().manual_seed(seed)
-    samples = (model.sample(n, rng).double() * state["model"]["scale"]).float().numpy()
+    try:
+        samples = (model.sample(n, rng).double() * state["model"]["scale"]).float().numpy()
+    except (RuntimeError, MemoryError) as error:  # torch's word for memory that is not there
+        raise InputError(f"n: {n} samples do not fit into memory") from error
     content = io.BytesIO()
     np.save(content, samples)
     written = {out / "samples.npy": content.getvalue()}
@@ -38,8 +45,12 @@ def sample_checkpoint(path: Path, *, n: int, out: Path, seed: int = 0) -> list[P
         axis.scatter(*samples.T, s=3, alpha=0.5, linewidths=0)
         axis.set(aspect="equal", title=f"{n} samples, {state['model']['loss']}")
         written[out / "samples.png"] = png(figure)
-    for file, data in written.items():
-        files.write_bytes(file, data)
+    try:
+        for file, data in written.items():
+            files.write_bytes(file, data)
+    except OSError as error:
+        why = error.strerror or error
+        raise InputError(f"out: cannot write '{out}' ({why}); choose another --out") from error
     return list(written)
 
 
@@ -51,7 +62,7 @@ def _load(path: Path) -> dict[str, Any]:
     folder = path / "checkpoints" if (path / "checkpoints").is_dir() else path
     state = load_latest(folder)
     if state is None:
-        raise InputError(f"checkpoint: '{path}' holds no checkpoint")
+        raise InputError(f"checkpoint: '{path}' holds no whole checkpoint")
     return state
 
 

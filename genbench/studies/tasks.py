@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import math
+import zipfile
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +18,7 @@ from torch import Tensor
 from genbench import files
 from genbench.data.mixtures import Mixture, mixture
 from genbench.errors import InputError
-from genbench.metrics.modes import HELD_SHARE, mode_coverage, perfect_sampler
+from genbench.metrics.modes import HELD_SHARE, high_quality_mass, mode_coverage, perfect_sampler
 from genbench.metrics.neighbours import precision_recall
 
 Scores = dict[str, float | None]
@@ -45,6 +46,11 @@ class MixtureTask:
     """Data whose modes are known."""
 
     def __init__(self, mixture: Mixture) -> None:
+        if (share := high_quality_mass(mixture)) < 0.01:
+            raise InputError(
+                f"data: '{mixture.name}' has {mixture.means.shape[1]} dimensions, where three "
+                f"sigma hold {share:.1g} of a mode: mode coverage says nothing there"
+            )
         self.mixture = mixture
         self.name = mixture.name
         self.digest = mixture.digest
@@ -73,8 +79,8 @@ class ArrayTask:
     """A user's points without known modes: k-means bins stand in for modes (Richardson and Weiss
     2018), precision, recall, density and coverage for quality.
 
-    Every fifth row is held out and judges; the others train. modes: bins visited; modes_held: bins
-    with at least a fifth of their share of the held-out rows.
+    Every fifth row is held out and judges precision to coverage; the others train. modes: bins
+    visited; modes_held: bins with at least a fifth of their share of all rows.
     """
 
     BINS, NEIGHBOURS, ROWS = 50, 5, 5_000
@@ -82,13 +88,15 @@ class ArrayTask:
     def __init__(self, name: str, x: np.ndarray) -> None:
         self.name = name
         x = np.asarray(x)
-        if x.ndim < 2 or not np.issubdtype(x.dtype, np.floating):
+        x = x.astype(np.float32 if x.dtype == np.float32 else np.float64) if _is_real(x) else x
+        if x.ndim < 2 or not _is_real(x):
             raise InputError(f"data: '{name}' must be floating (N, ...), got {x.dtype} {x.shape}")
         if not np.isfinite(x).all():
             raise InputError(f"data: '{name}' must be finite, got NaN or infinity")
         if len(x) < 500:
             raise InputError(f"data: '{name}' must have at least 500 rows, got {len(x)}")
         self.x = np.ascontiguousarray(x)
+        self._clusters = min(self.BINS, len(np.unique(self.x.reshape(len(x), -1), axis=0)))
         head = f"{x.dtype} {x.shape}".encode()
         self.digest = hashlib.sha256(head + self.x.tobytes()).hexdigest()
         held_out = np.arange(len(x)) % 5 == 4
@@ -104,17 +112,18 @@ class ArrayTask:
         from sklearn.cluster import KMeans
         from threadpoolctl import threadpool_limits
 
-        rows = self._train.flatten(1)[: 2 * self.ROWS].numpy()
+        rows = self.x.reshape(len(self.x), -1).astype(np.float64)
+        rows = rows[:: max(1, len(rows) // (2 * self.ROWS))]
         with threadpool_limits(1):  # sums over threads would move the bins
-            return KMeans(n_clusters=self.BINS, n_init="auto", random_state=0).fit(rows)
+            return KMeans(n_clusters=self._clusters, n_init="auto", random_state=0).fit(rows)
 
     @cached_property
     def _weights(self) -> np.ndarray:
-        return self._histogram(self._train.flatten(1))
+        return self._histogram(torch.from_numpy(self.x.reshape(len(self.x), -1)).double())
 
     def _histogram(self, rows: Tensor) -> np.ndarray:
         labels = self._bins.predict(rows.numpy())
-        return np.bincount(labels, minlength=self.BINS) / len(rows)
+        return np.bincount(labels, minlength=self._clusters) / len(rows)
 
     def sample(self, n: int, rng: torch.Generator) -> Tensor:
         """n training rows, drawn with replacement."""
@@ -125,10 +134,10 @@ class ArrayTask:
         rows = samples.double().flatten(1)
         p, w = self._histogram(rows), self._weights
         judged = precision_recall(real=self._real, fake=rows[: len(self._real)], k=self.NEIGHBOURS)
-        visited = p > 0
+        visited = (p > 0) & (w > 0)
         return {
             "modes": int(visited.sum()),
-            "modes_held": int((p >= HELD_SHARE * w).sum()),
+            "modes_held": int((visited & (p >= HELD_SHARE * w)).sum()),
             "high_quality": None,
             "kl": float((p[visited] * np.log(p[visited] / w[visited])).sum()),
             "kl_off_mode": None,
@@ -136,12 +145,13 @@ class ArrayTask:
         }
 
     def floor(self, n: int) -> Scores:
-        """The score of n rows of the data themselves."""
-        return self.score(self.sample(n, torch.Generator().manual_seed(0)))
+        """The score of training rows themselves, n of them where there are so many."""
+        order = torch.randperm(len(self._train), generator=torch.Generator().manual_seed(0))
+        return self.score(self._train[order[:n]])
 
     def modes(self) -> int:
-        """The number of bins."""
-        return self.BINS
+        """The number of bins: 50, or of different rows where those are fewer."""
+        return self._clusters
 
     def arrays(self) -> dict[str, np.ndarray]:
         """x, all rows."""
@@ -158,6 +168,10 @@ def make_tasks(data: Any) -> list[Task]:
     else:
         several = isinstance(data, Sequence) and not isinstance(data, str)
         named = [_make_task(value, None) for value in (data if several else [data])]
+    if not isinstance(data, Mapping):  # arrays have no name of their own
+        arrays = [task for task in named if isinstance(task, ArrayTask)]
+        for number, task in enumerate(arrays[1:], 2):
+            task.name = f"{task.name}-{number}"
     names = [task.name for task in named]
     if not names:
         raise InputError("data: must name at least one data set, got none")
@@ -173,7 +187,8 @@ def _make_task(value: Any, name: str | None) -> Task:
     if isinstance(value, Mixture):
         return MixtureTask(value if name is None else Mixture(name, value.means, value.sigma))
     if isinstance(value, Tensor):
-        value = value.detach().cpu().numpy()
+        value = value.detach().cpu()
+        value = (value.float() if value.dtype == torch.bfloat16 else value).numpy()
     if isinstance(value, np.ndarray):
         return ArrayTask(name or "data", value)
     raise InputError(
@@ -184,11 +199,23 @@ def _make_task(value: Any, name: str | None) -> Task:
 def save_task(task: Task, folder: Path) -> Path:
     """Write the task's arrays as `folder/DIGEST.npz`, for workers and for pictures."""
     path = folder / f"{task.digest[:16]}.npz"
-    if not path.exists():
+    if not _holds(path, task):
         content = io.BytesIO()
         np.savez(content, **task.arrays())  # type: ignore[arg-type]
         files.write_bytes(path, content.getvalue())
     return path
+
+
+def _holds(path: Path, task: Task) -> bool:
+    """Whether the file is there and whole."""
+    try:
+        return load_task(path, task.name).digest == task.digest
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return False
+
+
+def _is_real(x: np.ndarray) -> bool:
+    return bool(np.issubdtype(x.dtype, np.floating))
 
 
 def load_task(path: Path, name: str) -> Task:

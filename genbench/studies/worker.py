@@ -5,26 +5,25 @@ End of input means that the driver is gone or wants to stop: the worker saves a 
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import queue
 import sys
 import threading
 import time
-import traceback
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from genbench import files
+from genbench.errors import InputError
 from genbench.studies.cells import Cell
 from genbench.studies.execute import run_cell
+from genbench.studies.faults import explain
 
 GRACE = 4.0  # seconds from the end of input to the end of the process, whatever it does
 REPORT_EVERY = 0.25  # seconds
-DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
 CLAIM_WAIT = 10.0  # seconds; a worker of a driver that was killed ends within GRACE
 
 
@@ -66,13 +65,13 @@ def _serve(cell: Cell, out: Path, stopping: threading.Event, answers: Any) -> di
     try:
         with files.claim(cell.folder(out) / "lock", wait=CLAIM_WAIT) as held:
             if not held:
-                return {"event": "failed", "key": cell.key, "error": "claimed by another process"}
+                error = f"{cell.title}: claimed by another process"
+                return {"event": "failed", "key": cell.key, "error": error}
             row = run_cell(cell, out, should_stop=stopping.is_set, report=report)
     except Exception as error:
-        if isinstance(error, OSError) and error.errno in DISK_FAULTS:
-            return {"event": "disk", "key": cell.key, "error": os.strerror(error.errno)}
-        files.write_text(cell.folder(out) / "error.txt", traceback.format_exc())
-        return {"event": "failed", "key": cell.key, "error": f"{type(error).__name__}: {error}"}
+        fault = explain(error, cell, out)
+        kind = "disk" if isinstance(fault, InputError) else "failed"
+        return {"event": kind, "key": cell.key, "error": str(fault)}
     if row is None:
         return {"event": "stopped", "key": cell.key}
     return {"event": "done", "key": cell.key, "row": row}

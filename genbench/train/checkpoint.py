@@ -51,8 +51,8 @@ def save_checkpoint(folder: Path, step: int, state: dict[str, Any]) -> Path:
 
 
 def keep_newest(folder: Path, count: int) -> None:
-    """Delete all but the newest `count` checkpoints under `folder`."""
-    for old in _newest_first(folder)[count:]:
+    """Delete all but the newest `count` checkpoints under `folder`, and what kills left there."""
+    for old in [*_newest_first(folder)[count:], *folder.glob(f".{_PREFIX}*.partial")]:
         shutil.rmtree(old, ignore_errors=True)
 
 
@@ -74,18 +74,24 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
 def load_latest(folder: Path) -> dict[str, Any] | None:
     """The newest checkpoint under `folder` that is whole; None when there is none.
 
-    Warns about each damaged one it passes over.
+    Warns about each damaged one it passes over for an older one.
     """
+    damage: list[InputError] = []
     for path in _newest_first(folder):
         try:
-            return load_checkpoint(path)
+            state = load_checkpoint(path)
         except InputError as error:
+            damage.append(error)
+            continue
+        for error in damage:
             warnings.warn(f"{error}; using the one before it", stacklevel=2)
+        return state
     return None
 
 
 def _newest_first(folder: Path) -> list[Path]:
-    return sorted(folder.glob(f"{_PREFIX}*"), reverse=True)
+    found = [path for path in folder.glob(f"{_PREFIX}*") if path.name[len(_PREFIX) :].isdigit()]
+    return sorted(found, key=lambda path: int(path.name[len(_PREFIX) :]), reverse=True)
 
 
 def _encode(value: Any, tensors: dict[str, torch.Tensor], name: str) -> Any:

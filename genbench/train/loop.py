@@ -52,7 +52,10 @@ class Trainer:
         """
         logged: dict[str, Tensor] = {}
         for phase in self.model.phases:
-            terms = self.model.loss(self._next_batch(), phase)
+            batch, seed = self._next_batch()
+            # Dropout and its like draw from torch's global generator: give it the batch's seed.
+            with global_seed(seed):
+                terms = self.model.loss(batch, phase)
             if not terms["loss"].isfinite():
                 raise Diverged(self._describe(phase, terms))
             optimizer = self._optimizers[phase]
@@ -66,10 +69,10 @@ class Trainer:
         self.step_index += 1
         return logged
 
-    def _next_batch(self) -> Batch:
+    def _next_batch(self) -> tuple[Batch, int]:
         x = next(self.batches)
         seed = torch.randint(2**63 - 1, (1,), generator=self._rng)
-        return Batch(x=x, seed=seed.to(x.device))
+        return Batch(x=x, seed=seed.to(x.device)), int(seed)
 
     def _describe(self, phase: str, terms: dict[str, Tensor]) -> str:
         values = ", ".join(f"{name} = {term.item():g}" for name, term in terms.items())
@@ -96,8 +99,9 @@ class Trainer:
 
 
 @contextmanager
-def initial_weights(seed: int) -> Iterator[None]:
-    """Inside, torch's initialisers draw from `seed`; outside, the global generator is untouched."""
+def global_seed(seed: int) -> Iterator[None]:
+    """Inside, what draws from torch's global generator (initialisers, dropout) draws from `seed`;
+    outside, that generator is untouched."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         yield

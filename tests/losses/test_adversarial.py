@@ -108,6 +108,11 @@ def test_gradient_penalty_of_a_linear_critic():
     assert value.item() == pytest.approx(10 * (critic.weight.norm().item() - 1) ** 2)
 
 
+def test_an_unknown_phase_is_refused():
+    with pytest.raises(ValueError, match="phase must be critic or generator, got 'encoder'"):
+        terms("least_squares", torch.nn.Linear(1, 1).double(), phase="encoder")
+
+
 def test_terms_add_up_and_reach_the_critic():
     critic = torch.nn.Linear(1, 1).double()
     found = terms("relativistic+r1+r2", critic, weight=0.5)
@@ -123,13 +128,14 @@ def test_terms_add_up_and_reach_the_critic():
     [
         ("wgan", "losses: unknown name 'wgan'"),
         ("non_saturatng", "did you mean 'non_saturating'?"),
-        ("r1", "must start with an objective"),
+        ("r1", "losses: 'r1' must be an objective, then penalties"),
         ("non_saturating+least_squares", "two objectives"),
         ("non_saturating+r1+r1", "'r1' twice"),
         ("wasserstein_gp+gp", "'gp' twice"),
         ("non_saturating+r3", "unknown name 'r3'"),
-        ("", "unknown name ''"),
-        ("non_saturating+", "unknown name ''"),
+        ("", "losses: '' must be an objective, then penalties"),
+        ("non_saturating+", "losses: 'non_saturating+' must be an objective, then penalties"),
+        ("+r1", "losses: '+r1' must be an objective, then penalties"),
         (None, "unknown name 'None'"),
     ],
 )

@@ -6,7 +6,7 @@ import torch
 from genbench import create_model
 from genbench.data import Stream, mixture
 from genbench.ops.backend import backend, load_error
-from genbench.train.loop import Trainer, initial_weights
+from genbench.train.loop import Trainer, global_seed
 
 LOSSES = ["non_saturating", "least_squares", "wasserstein_gp", "relativistic+r1+r2"]
 
@@ -14,7 +14,7 @@ LOSSES = ["non_saturating", "least_squares", "wasserstein_gp", "relativistic+r1+
 def curve(name, loss, dtype, steps):
     """(steps, phases) losses of a run under one backend."""
     ring = mixture("ring8")
-    with backend(name), initial_weights(0):
+    with backend(name), global_seed(0):
         model = create_model("gan", data_shape=(2,), width=32, depth=2, loss=loss)
         model.to(dtype)  # pyright: ignore[reportAttributeAccessIssue]
         stream = Stream(ring.sample, batch_size=64, seed=1, scale=ring.scale, dtype=dtype)

@@ -23,6 +23,13 @@ def exploding_loss(critic, *, real, fake, phase, seed):
     return critic(fake).mean() * float("inf")
 
 
+def noisy_critic():
+    """Draws from torch's global generator at every call."""
+    return torch.nn.Sequential(
+        torch.nn.Linear(2, 16), torch.nn.Dropout(0.3), torch.nn.Linear(16, 1)
+    )
+
+
 def generator():
     """(n, 2) -> (n, 2)."""
     return torch.nn.Sequential(torch.nn.Linear(2, 16), torch.nn.Tanh(), torch.nn.Linear(16, 2))

@@ -69,12 +69,27 @@ def test_derived_seeds_differ_by_purpose_and_fit_int64():
         json.dumps({**ROW, "specification": []}),
         json.dumps({**ROW, "best_modes": "all"}),
         json.dumps({**ROW, "key": None}),
+        json.dumps({**ROW, "kl": float("nan")}),
+        json.dumps({**ROW, "specification": {"identity": "x"}}),
+        "[" * 100_000,
         "\x00\xff",
     ],
 )
 def test_a_damaged_row_is_no_row(tmp_path, content):
     (tmp_path / "row.json").write_text(content)
     assert read_row(tmp_path) is None
+
+
+def test_a_row_of_another_cell_is_no_row(tmp_path):
+    write_row(tmp_path / "a", ROW)
+    write_row(tmp_path / "b", ROW)
+    assert read_row(tmp_path / "a") == ROW and read_row(tmp_path / "b") is None
+
+
+def test_what_a_kill_left_while_the_folder_was_made_is_no_obstacle(tmp_path):
+    (tmp_path / ".study.json.123.tmp").write_text("{")
+    open_study(tmp_path)
+    check_study(tmp_path)
 
 
 def test_rows_are_collected_sorted_and_without_the_damaged(tmp_path):

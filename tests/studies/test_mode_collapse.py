@@ -139,6 +139,45 @@ def test_points_without_known_modes(tmp_path):
     assert (tmp_path / "samples-cloud-quick-40.png").exists()
 
 
+def test_layers_that_draw_give_the_same_rows_for_any_number_of_workers(tmp_path):
+    options = {"critic": own_parts.noisy_critic, "steps": 20}
+    alone, both = (run(tmp_path / str(n), workers=n, **options) for n in (1, 2))
+    assert stable(alone.rows) == stable(both.rows)
+
+
+def test_a_label_is_not_the_loss(tmp_path):
+    labelled = run(tmp_path / "a", losses={"least_squares": "non_saturating"}, seeds=1)
+    plain = run(tmp_path / "b", losses="non_saturating", seeds=1)
+    assert labelled.rows[0]["loss"] == "least_squares"
+    assert labelled.rows[0]["curve"] == plain.rows[0]["curve"]
+
+
+def test_titles_of_the_user_are_drawn_as_they_are(tmp_path):
+    data = {"a": "ring8", "b-a": "grid25", "../x" * 100: "ring8"}
+    result = run(tmp_path / "out", data=data, losses={"$x_{$": "least_squares"}, seeds=1, steps=20)
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert page.count("data:image/png;base64,") == 6 and len(result.rows) == 3
+    assert {path.name for path in tmp_path.iterdir()} == {"out"}
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (lambda x: x.mean().item(), "got float as 'loss'"),
+        (lambda x: x, r"got \(256, 1\) as 'loss'"),
+        (lambda x: {"objective": x.mean()}, r"a dict with 'loss', got \['objective'\]"),
+        (lambda x: 1 / 0, "ZeroDivisionError"),
+    ],
+)
+def test_a_wrong_answer_of_a_loss_names_the_cell_and_the_rule(tmp_path, answer, words):
+    def loss(critic, *, real, fake, phase, seed):
+        return answer(critic(fake))
+
+    with pytest.raises(CellFailed, match=f"ring8 loss seed 0: .*{words}"):
+        run(tmp_path, losses=loss, seeds=1)
+    assert len(list(tmp_path.glob("cells/*/error.txt"))) == 1
+
+
 def test_divergence_is_a_row(tmp_path):
     result = run(tmp_path, losses=[own_parts.exploding_loss], seeds=1)
     (row,) = result.rows
@@ -184,6 +223,11 @@ def test_backends_give_the_same_numbers(tmp_path):
         ({"config": {"wdith": 3}}, "gan has no field 'wdith'"),
         ({"config": {"width": 0}}, "width must be a whole number"),
         ({"generator": torch.nn.Linear(2, 2)}, "generator: must be a function"),
+        ({"seeds": True}, "seeds: must be"),
+        ({"device": "cpu:foo"}, "device: unknown name 'cpu:foo'"),
+        ({"protocol": ["quick"]}, "protocol: unknown name"),
+        ({"config": {"loss": "least_squares"}}, "config: 'loss' is the study's own"),
+        ({"config": {"learning_rate": float("nan")}}, "learning_rate must be"),
     ],
 )
 def test_bad_input_is_refused_before_a_folder_is_made(tmp_path, options, words):

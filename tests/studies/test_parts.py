@@ -1,5 +1,7 @@
 """The user's own functions: found by other processes, identified by their text, checked first."""
 
+import functools
+
 import own_parts
 import pytest
 import torch
@@ -26,10 +28,66 @@ def test_others_are_not(function):
     assert reference(function) is None
 
 
-def test_identity_is_the_text():
-    assert identity("least_squares") == "least_squares" and identity(None) is None
-    assert identity(outer()) == identity(outer())
-    assert identity(own_parts.linear_loss) != identity(own_parts.broken_loss)
+SHARED = torch.nn.Linear(2, 2)
+
+
+def scaled(factor, shift=0.0):
+    def loss(critic, *, real, fake, phase, seed):
+        return factor * critic(fake).mean() + shift
+
+    return loss
+
+
+class Scaled:
+    def __init__(self, factor):
+        self.factor = factor
+
+    def __call__(self, critic, *, real, fake, phase, seed):
+        return self.factor * critic(fake).mean()
+
+
+def typed(text):
+    """A function without a source file, as typed at a prompt."""
+    names = {}
+    exec(f"def loss(critic, *, real, fake, phase, seed):\n    return {text}", names)
+    return names["loss"]
+
+
+def with_default(factor):
+    def loss(critic, *, real, fake, phase, seed, factor=factor):
+        return factor * critic(fake).mean()
+
+    return loss
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        scaled,
+        Scaled,
+        with_default,
+        lambda factor: functools.partial(scaled(1.0), factor),
+        lambda factor: Scaled(factor).__call__,
+        lambda factor: typed(f"{factor} * critic(fake).mean()"),
+        lambda factor: scaled(torch.tensor(factor)),
+        lambda factor: scaled({"weights": [factor, None, "x"]}),
+        lambda factor: scaled(Scaled(factor)),
+    ],
+)
+def test_identity_is_all_that_a_function_holds(make):
+    assert identity("loss", make(1.0)) == identity("loss", make(1.0))
+    assert identity("loss", make(1.0)) != identity("loss", make(2.0))
+
+
+def test_identity_of_names_and_nothing():
+    assert identity("loss", "least_squares") == "least_squares"
+    assert identity("critic", None) is None
+    assert identity("loss", own_parts.linear_loss) != identity("loss", own_parts.broken_loss)
+
+
+def test_what_has_no_lasting_text_is_refused():
+    with pytest.raises(InputError, match="loss: holds a generator"):
+        identity("loss", scaled(x for x in "ab"))
 
 
 def test_losses_get_names():
@@ -46,6 +104,8 @@ def test_losses_get_names():
         (["least_squares", "least_squares"], "named twice"),
         ([3], "expected a name or a callable, got int"),
         (["nothing"], "unknown name 'nothing'"),
+        ({"mine": 5}, "expected a name or a callable, got int"),
+        ({"mine": "nothing"}, "unknown name 'nothing'"),
     ],
 )
 def test_bad_losses_are_refused(losses, words):
@@ -61,11 +121,31 @@ def test_bad_losses_are_refused(losses, words):
         ({"generator": lambda: torch.nn.Linear(2, 3)}, r"generator: must map \(4, 2\) to \(4, 2\)"),
         ({"generator": lambda: torch.nn.Linear(5, 2)}, r"generator: does not take \(4, 2\)"),
         ({"critic": lambda: torch.nn.Linear(2, 7)}, r"critic: must map \(4, 2\) to \(4, 1\) or"),
+        ({"generator": lambda: SHARED}, "the same weights twice"),
+        ({"generator": lambda width: torch.nn.Linear(2, width)}, "needs no argument, it raised"),
+        ({"generator": lambda: None}, "it returned NoneType"),
+        ({"generator": torch.nn.Identity}, "generator: must have parameters"),
+        ({"critic": lambda: torch.nn.LSTM(2, 1)}, "critic: must map .*, got tuple"),
+        ({"generator": lambda: torch.nn.Sequential(torch.nn.BatchNorm2d(2))}, "does not take"),
     ],
 )
 def test_bad_networks_are_refused_before_anything_runs(networks, words):
     with pytest.raises(InputError, match=words):
         check_networks((2,), {"width": 8}, networks)
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        ({"schedule": "cosin"}, "schedule: unknown name 'cosin'"),
+        ({"learning_rate": -1.0}, "learning_rate must be a finite number"),
+        ({"learning_rate": "fast"}, "learning_rate must be a finite number"),
+        ({"width": True}, "width must be a whole number"),
+    ],
+)
+def test_bad_constants_are_refused_before_anything_runs(config, words):
+    with pytest.raises(InputError, match=words):
+        check_networks((2,), config, {})
 
 
 def test_good_networks_pass():

@@ -54,6 +54,30 @@ def test_own_points_judge_what_is_missing():
     assert left["high_quality"] is None
 
 
+def test_few_different_points_make_few_bins():
+    x = np.repeat(np.arange(3.0), 300)[:, None].repeat(2, 1)
+    task = ArrayTask("three", np.random.default_rng(0).permutation(x))
+    assert task.modes() == 3
+    assert task.score(torch.full((500, 2), 1.0))["modes_held"] == 1
+
+
+@pytest.mark.parametrize("kind", [">f4", np.longdouble, np.float16])
+def test_any_floating_array_is_taken(kind):
+    task = ArrayTask("x", points(600).astype(kind))
+    assert task.sample(3, torch.Generator().manual_seed(0)).dtype == torch.float64
+
+
+def test_several_arrays_are_numbered():
+    assert [task.name for task in make_tasks([points(), points(seed=1)])] == ["data", "data-2"]
+
+
+def test_a_damaged_task_file_is_written_again(tmp_path):
+    (task,) = make_tasks("ring8")
+    path = save_task(task, tmp_path)
+    path.write_bytes(path.read_bytes()[:100])
+    assert load_task(save_task(task, tmp_path), "ring8").digest == task.digest
+
+
 def test_bins_do_not_depend_on_the_thread_count():
     scores = []
     for threads in (1, 2):
@@ -82,6 +106,7 @@ def test_images_are_taken():
         (np.ones((600, 2)), "must vary"),
         (np.zeros((600, 2), dtype=int), "must be floating"),
         (np.zeros(600), "must be floating (N, ...)"),
+        (Mixture("high", 10 * torch.eye(200), 0.1), "'high' has 200 dimensions"),
     ],
 )
 def test_bad_data_is_refused(data, words):

@@ -10,7 +10,7 @@ from genbench import create_model
 from genbench.data import Stream, mixture
 from genbench.errors import InputError
 from genbench.protocol import OptimizerSpec
-from genbench.train.loop import Diverged, Trainer, initial_weights
+from genbench.train.loop import Diverged, Trainer, global_seed
 from genbench.train.optimizers import SCHEDULES, make_optimizer
 
 
@@ -91,6 +91,24 @@ def test_phases_take_fresh_batches_in_order_and_leak_nothing():
     assert model.weights["b"].item() == pytest.approx(b)
 
 
+def test_dropout_draws_from_the_batchs_seed():
+    def run(disturb):
+        with global_seed(0):
+            model = create_model(
+                "gan",
+                data_shape=(2,),
+                critic=lambda: torch.nn.Sequential(torch.nn.Dropout(0.5), torch.nn.Linear(2, 1)),
+            )
+        ring = mixture("ring8")
+        trainer = Trainer(model, Stream(ring.sample, batch_size=8, seed=0), steps=3, seed=0)
+        for _ in range(3):
+            torch.rand(disturb)  # another use of the global generator
+            terms = trainer.step()
+        return terms["critic/loss"]
+
+    assert torch.equal(run(1), run(5))
+
+
 def test_cosine_ends_at_zero():
     assert SCHEDULES["cosine"](0.0) == 1 and SCHEDULES["cosine"](1.0) == pytest.approx(0)
     assert SCHEDULES["cosine"](1 / 3) == pytest.approx(0.75)
@@ -110,7 +128,7 @@ def test_unknown_optimizer_or_schedule(field, value):
 
 def new_trainer(loss, critic_steps, steps=6):
     ring = mixture("ring8")
-    with initial_weights(1):
+    with global_seed(1):
         model = create_model(
             "gan", data_shape=(2,), width=8, depth=1, loss=loss, critic_steps=critic_steps
         )
@@ -141,14 +159,14 @@ def test_resume_at_every_step_ends_on_the_same_bits(loss, critic_steps):
         assert torch.equal(weights(resumed), weights(whole))
 
 
-def test_initial_weights_leave_the_global_generator_alone():
+def test_global_seed_leaves_the_global_generator_alone():
     torch.manual_seed(7)
     expected = torch.rand(3)
     torch.manual_seed(7)
-    with initial_weights(5):
+    with global_seed(5):
         first = torch.rand(2)
     assert torch.equal(torch.rand(3), expected)
-    with initial_weights(5):
+    with global_seed(5):
         assert torch.equal(torch.rand(2), first)
 
 

@@ -38,12 +38,22 @@ class Config:
     def __post_init__(self) -> None:
         for name in ("critic_steps", "latent_dim", "width", "depth"):
             value = getattr(self, name)
-            if not isinstance(value, int) or value < 1:
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise InputError(f"{name} must be a whole number of at least 1, got {value!r}")
-        if not self.data_shape or min(self.data_shape) < 1:
-            raise InputError(f"data_shape must hold positive sizes, got {self.data_shape!r}")
-        if not (math.isfinite(self.weight) and self.weight >= 0):
-            raise InputError(f"weight must be a finite number >= 0, got {self.weight!r}")
+        for name, low in (("weight", 0), ("slope", 0), ("learning_rate", 1e-12)):
+            value = getattr(self, name)
+            number = isinstance(value, int | float) and not isinstance(value, bool)
+            if not (number and math.isfinite(value) and value >= low):
+                raise InputError(f"{name} must be a finite number >= {low:g}, got {value!r}")
+        _check_shape(self.data_shape)
+        if not isinstance(self.loss, str) and not callable(self.loss):
+            raise InputError(f"loss must be a name or a callable, got {self.loss!r}")
+
+
+def _check_shape(shape: Any) -> None:
+    sizes = list(shape) if isinstance(shape, tuple | list) else []
+    if not sizes or not all(isinstance(size, int) and size > 0 for size in sizes):
+        raise InputError(f"data_shape must hold positive sizes, got {shape!r}")
 
 
 class GAN(nn.Module):
@@ -105,7 +115,9 @@ class GAN(nn.Module):
             phase=phase,
             seed=ops.fold_seed(batch.seed, PENALTY),
         )
-        return terms if isinstance(terms, dict) else {"loss": terms}
+        terms = terms if isinstance(terms, dict) else {"loss": terms}
+        _check_terms(terms, self._loss)
+        return terms
 
     def after_update(self, phase: str) -> None:
         """Nothing follows an update."""
@@ -116,3 +128,14 @@ class GAN(nn.Module):
         like = next(self.generator.parameters())
         z = torch.randn(n, self.config.latent_dim, generator=rng, device=rng.device)
         return self.generator(z.to(like))
+
+
+def _check_terms(terms: dict[str, Any], loss: Any) -> None:
+    """A user's loss must give 0-d tensors, one of them called "loss"."""
+    name = getattr(loss, "name", getattr(loss, "__name__", type(loss).__name__))
+    if "loss" not in terms:
+        raise ValueError(f"{name} must return a tensor or a dict with 'loss', got {list(terms)}")
+    for key, term in terms.items():
+        if not isinstance(term, Tensor) or term.ndim:
+            found = tuple(term.shape) if isinstance(term, Tensor) else type(term).__name__
+            raise ValueError(f"{name} must return 0-d tensors, got {found} as '{key}'")
