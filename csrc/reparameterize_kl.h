@@ -12,7 +12,7 @@ struct ReparameterizeKlForward {
   const T* mu;      // [rows, cols]
   const T* logvar;  // [rows, cols]
   const T* eps;     // [rows, cols]; null: normal numbers of `seed`
-  Seed seed;        // read where eps is null
+  SeedWords seed;   // read where eps is null
   int64_t rows, cols;
   T* z;              // [rows, cols]
   compute_t<T>* kl;  // [rows], nats
@@ -26,7 +26,7 @@ struct ReparameterizeKlBackward {
   const T* mu;                  // [rows, cols]
   const T* logvar;              // [rows, cols]
   const T* eps;                 // [rows, cols]; null: normal numbers of `seed`
-  Seed seed;
+  SeedWords seed;
   int64_t rows, cols;
   T* grad_mu;      // [rows, cols]
   T* grad_logvar;  // [rows, cols]
@@ -34,17 +34,7 @@ struct ReparameterizeKlBackward {
 
 namespace cpu {
 
-// A step of the forward range is a chunk of a long row, or as many whole rows as a chunk holds.
-static inline int64_t rows_per_step(int64_t cols) {
-  return cols == 0 ? kChunk : (cols < kChunk ? kChunk / cols : 1);
-}
-
-static inline int64_t forward_steps(int64_t rows, int64_t cols) {
-  if (cols > kChunk) return rows * chunk_count(cols);
-  return (rows + rows_per_step(cols) - 1) / rows_per_step(cols);
-}
-
-// [begin, end): steps, of forward_steps(rows, cols).
+// [begin, end): steps, of row_steps(rows, cols).
 template <typename T>
 void reparameterize_kl_forward(const ReparameterizeKlForward<T>& job, int64_t begin, int64_t end);
 

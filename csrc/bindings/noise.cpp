@@ -7,14 +7,14 @@ namespace {
 template <typename Kernels>
 Tensor draw(const char* op, const Tensor& seed, torch::headeronly::IntHeaderOnlyArrayRef size,
             int64_t stream, ScalarType dtype) {
-  const Seed words = read_seed(seed, op);
+  const Tensor words = dense_seed(seed, op);
   Tensor out = torch::stable::empty(size, dtype);
   with_storage(dtype, op, [&](auto* storage) {
     using T = std::remove_pointer_t<decltype(storage)>;
-    const Noise<T> noise{words, static_cast<uint64_t>(stream), write<T>(out), out.numel()};
-    torch::stable::parallel_for(
-        0, cpu::chunk_count(noise.count), kGrain,
-        [&](int64_t begin, int64_t end) { Kernels::run(noise, begin, end); });
+    const Noise<T> noise{seed_words(words), static_cast<uint64_t>(stream), write<T>(out),
+                         out.numel()};
+    in_parallel(cpu::chunk_count(noise.count),
+                [&](int64_t begin, int64_t end) { Kernels::run(noise, begin, end); });
   });
   return out;
 }
@@ -45,6 +45,12 @@ Tensor normal(const Tensor& seed, torch::headeronly::IntHeaderOnlyArrayRef size,
 
 }  // namespace
 }  // namespace genbench::bindings
+
+STABLE_TORCH_LIBRARY_FRAGMENT(genbench, m) {
+  // seed: int64 (1,) [key] or (2,) [key, first element].
+  m.def("uniform(Tensor seed, SymInt[] size, int stream, ScalarType dtype) -> Tensor");
+  m.def("normal(Tensor seed, SymInt[] size, int stream, ScalarType dtype) -> Tensor");
+}
 
 STABLE_TORCH_LIBRARY_IMPL(genbench, CPU, m) {
   m.impl("uniform", TORCH_BOX(&genbench::bindings::uniform));

@@ -1,13 +1,16 @@
-// What every binding needs of torch: checks, storage types, seeds. Stable ABI headers only.
+// What every binding needs of torch: checks, storage types, seeds, coefficients. Stable ABI headers
+// only.
 #pragma once
 
 #include <torch/csrc/stable/library.h>
 #include <torch/csrc/stable/ops.h>
 #include <torch/csrc/stable/tensor.h>
 
+#include <optional>
 #include <sstream>
 #include <stdexcept>
 
+#include "../coefficient.h"
 #include "../cpu/dispatch.h"
 #include "../math/half.h"
 #include "../noise.h"
@@ -16,6 +19,7 @@ namespace genbench::bindings {
 
 using torch::headeronly::ScalarType;
 using torch::stable::Tensor;
+using OptionalTensor = std::optional<Tensor>;
 
 // Shorter work stays on the calling thread: handing it over costs about 5 us.
 constexpr int64_t kGrain = 16;  // chunks
@@ -52,15 +56,59 @@ inline ScalarType compute_type(ScalarType type) {
   return type == ScalarType::Double ? ScalarType::Double : ScalarType::Float;
 }
 
-// Reads [key] or [key, first element].
-inline Seed read_seed(const Tensor& seed, const char* op) {
+inline bool same_shape(const Tensor& a, const Tensor& b) {
+  const auto x = a.sizes(), y = b.sizes();
+  bool same = x.size() == y.size();
+  for (size_t i = 0; same && i < x.size(); ++i) same = x[i] == y[i];
+  return same;
+}
+
+inline void check_cpu(const Tensor& tensor, const char* op, const char* name) {
+  check(tensor.is_cpu(), op, ": ", name, " must be on the CPU");
+}
+
+// A tensor of the dtype, shape and device of `like`.
+inline void check_like(const Tensor& tensor, const char* name, const Tensor& like,
+                       const char* like_name, const char* op) {
+  check_cpu(tensor, op, name);
+  check(tensor.scalar_type() == like.scalar_type(), op, ": ", name, " must have ", like_name,
+        "'s dtype");
+  check(same_shape(tensor, like), op, ": ", name, " must have ", like_name, "'s shape");
+}
+
+// In row-major order.
+inline Tensor dense(const Tensor& tensor) { return torch::stable::contiguous(tensor); }
+
+inline OptionalTensor dense(const OptionalTensor& tensor) {
+  return tensor ? OptionalTensor(dense(*tensor)) : OptionalTensor();
+}
+
+inline Tensor new_dense(const Tensor& tensor) {
+  return torch::stable::new_empty(tensor, tensor.sizes());
+}
+
+// Elements of one sample of a tensor (B, ...).
+inline int64_t sample_size(const Tensor& tensor) {
+  int64_t size = 1;
+  for (int64_t i = 1; i < tensor.dim(); ++i) size *= tensor.size(i);
+  return size;
+}
+
+// Checks [key] or [key, first element]; the result must outlive what reads `seed_words` of it.
+inline Tensor dense_seed(const Tensor& seed, const char* op) {
   check(seed.is_cpu() && seed.scalar_type() == ScalarType::Long, op,
         ": seed must be an int64 tensor on the CPU");
   check(seed.dim() == 1 && (seed.numel() == 1 || seed.numel() == 2), op,
         ": seed must have shape (1,) or (2,)");
-  const Tensor dense = torch::stable::contiguous(seed);
-  const auto* words = static_cast<const int64_t*>(dense.const_data_ptr());
-  return {static_cast<uint64_t>(words[0]), seed.numel() == 2 ? static_cast<uint64_t>(words[1]) : 0};
+  return dense(seed);
+}
+
+inline SeedWords seed_words(const Tensor& seed) {
+  return {static_cast<const int64_t*>(seed.const_data_ptr()), static_cast<int>(seed.numel())};
+}
+
+inline SeedWords seed_words(const OptionalTensor& seed) {
+  return seed ? seed_words(*seed) : SeedWords{};
 }
 
 template <typename T>
@@ -69,8 +117,48 @@ const T* read(const Tensor& tensor) {
 }
 
 template <typename T>
+const T* read(const OptionalTensor& tensor) {
+  return tensor ? read<T>(*tensor) : nullptr;
+}
+
+template <typename T>
 T* write(const Tensor& tensor) {
   return static_cast<T*>(tensor.mutable_data_ptr());
+}
+
+inline Storage storage_of(ScalarType type, const char* op, const char* name) {
+  switch (type) {
+    case ScalarType::Float:
+      return Storage::float32;
+    case ScalarType::Double:
+      return Storage::float64;
+    case ScalarType::BFloat16:
+      return Storage::bfloat16;
+    case ScalarType::Half:
+      return Storage::float16;
+    default:
+      check(false, op, ": ", name, " must be float16, bfloat16, float32 or float64, got ",
+            torch::headeronly::toString(type));
+  }
+  return {};
+}
+
+// A coefficient of the samples of x (B, ...): `tensor` () or (B,), or the number. `tensor` must be
+// dense and outlive the result.
+inline Coefficient coefficient(const OptionalTensor& tensor, double number, const Tensor& x,
+                               const char* op, const char* name) {
+  if (!tensor) return {number, nullptr, Storage::float64, false};
+  check_cpu(*tensor, op, name);
+  const bool per_row = tensor->dim() == 1;
+  check(tensor->dim() == 0 || (per_row && tensor->size(0) == x.size(0)), op, ": ", name,
+        " must have shape () or (batch,)");
+  return {0, tensor->const_data_ptr(), storage_of(tensor->scalar_type(), op, name), per_row};
+}
+
+// f(begin, end) over [0, steps) on torch's threads.
+template <typename F>
+void in_parallel(int64_t steps, F f) {
+  torch::stable::parallel_for(0, steps, kGrain, f);
 }
 
 }  // namespace genbench::bindings

@@ -11,10 +11,11 @@ template <typename Law, typename T>
 void fill(const Noise<T>& noise, int64_t begin, int64_t end) {
   using C = compute_t<T>;
   alignas(64) C buffer[kNoise];
+  const Seed seed = noise.seed.read();
   for (int64_t chunk = begin; chunk < end; ++chunk) {
     const int64_t start = chunk * kChunk;
     const int64_t count = noise.count - start < kChunk ? noise.count - start : kChunk;
-    const C* __restrict drawn = draw_chunk<Law>(noise.seed, noise.stream, start, count, buffer);
+    const C* __restrict drawn = draw_chunk<Law>(seed, noise.stream, start, count, buffer);
     T* __restrict out = noise.out + start;
     for (int64_t i = 0; i < count; ++i) store(out + i, drawn[i]);
   }

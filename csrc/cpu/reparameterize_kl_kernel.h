@@ -4,32 +4,16 @@
 
 #include "../math/reparameterize_kl.h"
 #include "../reparameterize_kl.h"
+#include "chunk.h"
 #include "dispatch.h"
 #include "draw.h"
 
 namespace genbench::cpu::GENBENCH_SET {
 
-constexpr int kWide = 64;  // elements of one inner loop: a compile-time count leaves no remainder
-
-// A chunk is computed from buffers filled up with zeros to a multiple of kWide: an element's
-// bits then do not depend on where it lies in its chunk.
-static inline int64_t padded(int64_t count) { return (count + kWide - 1) / kWide * kWide; }
-
-template <typename T, typename C = compute_t<T>>
-void read_chunk(const T* __restrict from, int64_t count, C* __restrict to) {
-  for (int64_t i = 0; i < count; ++i) to[i] = load(from + i);
-  for (int64_t i = count; i < padded(count); ++i) to[i] = 0;
-}
-
-template <typename T, typename C = compute_t<T>>
-void write_chunk(const C* __restrict from, int64_t count, T* __restrict to) {
-  for (int64_t i = 0; i < count; ++i) store(to + i, from[i]);
-}
-
 // eps of the elements [begin, begin + count): what the caller gave, or drawn from the seed.
 template <typename T, typename C = compute_t<T>>
-const C* read_eps(const T* eps, Seed seed, int64_t begin, int64_t count, C (&buffer)[kNoise]) {
-  if (eps == nullptr) return draw_chunk<NormalLaw>(seed, 0, begin, padded(count), buffer);
+const C* read_eps(const T* eps, SeedWords seed, int64_t begin, int64_t count, C (&buffer)[kNoise]) {
+  if (eps == nullptr) return draw_chunk<NormalLaw>(seed.read(), 0, begin, padded(count), buffer);
   read_chunk(eps + begin, count, buffer);
   return buffer;
 }
@@ -64,26 +48,6 @@ void forward_terms(const ReparameterizeKlForward<T>& job, int64_t begin, int64_t
   write_chunk(buffers.mu, count, job.z + begin);
 }
 
-// Sixteen running sums folded in a fixed order, then the remainder.
-template <typename C>
-C sum(const C* __restrict term, int64_t count) {
-  constexpr int kLanes = 16;
-  C total = 0;
-  int64_t i = 0;
-  if (count >= kLanes) {
-    C lane[kLanes] = {};
-    for (; i + kLanes <= count; i += kLanes) {
-      for (int j = 0; j < kLanes; ++j) lane[j] += term[i + j];
-    }
-    for (int half = kLanes / 2; half > 0; half /= 2) {
-      for (int j = 0; j < half; ++j) lane[j] += lane[j + half];
-    }
-    total = lane[0];
-  }
-  for (; i < count; ++i) total += term[i];
-  return total;
-}
-
 template <typename T>
 void reparameterize_kl_forward(const ReparameterizeKlForward<T>& job, int64_t begin, int64_t end) {
   using C = compute_t<T>;
@@ -103,16 +67,6 @@ void reparameterize_kl_forward(const ReparameterizeKlForward<T>& job, int64_t be
     for (int64_t row = first; row < last; ++row) {
       job.kl[row] = sum(buffers.term + (row - first) * job.cols, job.cols);
     }
-  }
-}
-
-// The gradient of each element's row.
-template <typename C>
-void spread_rows(const C* row_value, int64_t cols, int64_t begin, int64_t count, C* out) {
-  int64_t row = begin / cols, left = (row + 1) * cols - begin;
-  for (int64_t i = 0; i < count; ++row, left = cols) {
-    const int64_t stop = i + left < count ? i + left : count;
-    for (; i < stop; ++i) out[i] = row_value[row];
   }
 }
 

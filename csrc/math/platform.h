@@ -8,8 +8,10 @@
 // one that the machine lacks the instructions for.
 #if defined(__CUDACC__)
 #define GENBENCH_INLINE static __host__ __device__ __forceinline__
+#define GENBENCH_MEMBER __host__ __device__ __forceinline__
 #else
 #define GENBENCH_INLINE static inline __attribute__((always_inline))
+#define GENBENCH_MEMBER inline __attribute__((always_inline))
 #endif
 
 namespace genbench {

@@ -6,15 +6,16 @@ built and which CPU kernels run here.
 
 import platform
 import sysconfig
-from collections.abc import Sequence
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
+from typing import Any, TypeVar
 
 import torch
-from torch import Tensor
 
 from genbench.errors import InputError
 
+Fake = TypeVar("Fake", bound=Callable[..., Any])
 REMEDY = "`make env`, or `GENBENCH_BUILD=require pip install --no-build-isolation -e .`"
 
 
@@ -56,6 +57,18 @@ def build_info() -> dict[str, str] | None:
     }
 
 
+def register_fake(op: str) -> Callable[[Fake], Fake]:
+    """Decorates a function that gives the shapes and dtypes of the raw operation `op`, for
+    torch.compile and for opcheck; without extension there is nothing to register."""
+
+    def register(fake: Fake) -> Fake:
+        if _build is not None:
+            torch.library.register_fake(f"genbench::{op}", fake)
+        return fake
+
+    return register
+
+
 def _library(build: ModuleType) -> Path:
     suffix = sysconfig.get_config_var("EXT_SUFFIX")
     return Path(str(build.__file__)).with_name(f"_ops{suffix}")
@@ -86,34 +99,6 @@ def _why_absent(error: ImportError) -> str:
     return "the extension was not built"
 
 
-def _register_fakes() -> None:
-    """Shapes and dtypes of the raw operations, for torch.compile and for opcheck."""
-
-    def drawn(seed: Tensor, size: Sequence[int], stream: int, dtype: torch.dtype) -> Tensor:
-        return seed.new_empty(size, dtype=dtype)
-
-    def forward(
-        mu: Tensor, logvar: Tensor, eps: Tensor | None, seed: Tensor | None
-    ) -> tuple[Tensor, Tensor]:
-        wide = torch.promote_types(mu.dtype, torch.float32)
-        return mu.new_empty(mu.shape), mu.new_empty(mu.shape[:1], dtype=wide)
-
-    def backward(
-        grad_z: Tensor | None,
-        grad_kl: Tensor | None,
-        mu: Tensor,
-        logvar: Tensor,
-        eps: Tensor | None,
-        seed: Tensor | None,
-    ) -> tuple[Tensor, Tensor]:
-        return mu.new_empty(mu.shape), mu.new_empty(mu.shape)
-
-    torch.library.register_fake("genbench::uniform", drawn)
-    torch.library.register_fake("genbench::normal", drawn)
-    torch.library.register_fake("genbench::reparameterize_kl_forward", forward)
-    torch.library.register_fake("genbench::reparameterize_kl_backward", backward)
-
-
 def _check_setting() -> str | None:
     try:
         instruction_set()
@@ -125,5 +110,4 @@ def _check_setting() -> str | None:
 _build, _load_error = _load()
 _setting_error: str | None = None
 if _build is not None:
-    _register_fakes()
     _setting_error = _check_setting()

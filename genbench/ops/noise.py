@@ -13,6 +13,7 @@ from torch import Tensor
 
 from genbench.ops.backend import fused_for
 from genbench.ops.checks import FLOATS
+from genbench.ops.extension import register_fake
 
 _MASK = 0xFFFFFFFF
 # The published multipliers less 2^32: the product with a 32-bit word then stays inside int64.
@@ -63,6 +64,12 @@ def normal(
     if fused_for("normal", seed):
         return torch.ops.genbench.normal(seed, shape, stream, dtype)
     return _normal(shape, seed, stream, dtype)
+
+
+@register_fake("uniform")
+@register_fake("normal")
+def _drawn(seed: Tensor, size: Sequence[int], stream: int, dtype: torch.dtype) -> Tensor:
+    return seed.new_empty(size, dtype=dtype)
 
 
 def uniform_reference(

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from genbench.ops import checks
 from genbench.ops.backend import fused_for
+from genbench.ops.extension import register_fake
 from genbench.ops.noise import check_source, normal, normal_reference, resolve_seed
 
 Gradients = tuple[Tensor | None, Tensor | None, Tensor | None, None]
@@ -102,6 +103,21 @@ def _noise(
     wide: torch.dtype,
 ) -> Tensor:
     return draw(mu.shape, seed=seed, dtype=wide) if eps is None else eps.to(wide)
+
+
+@register_fake("reparameterize_kl_forward")
+def _forward_shapes(
+    mu: Tensor, logvar: Tensor, eps: Tensor | None, seed: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    kl = mu.new_empty(mu.shape[:1], dtype=checks.wide_dtype(mu.dtype))
+    return mu.new_empty(mu.shape), kl
+
+
+@register_fake("reparameterize_kl_backward")
+def _backward_shapes(
+    grad_z: Tensor | None, grad_kl: Tensor | None, mu: Tensor, *others: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    return mu.new_empty(mu.shape), mu.new_empty(mu.shape)
 
 
 class _Fused(torch.autograd.Function):

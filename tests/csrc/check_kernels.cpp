@@ -41,11 +41,13 @@ void check_philox() {
 void check_shards() {
   constexpr int64_t count = 3000;
   std::vector<double> whole(count);
-  const genbench::Noise<double> all{{7, 0}, 0, whole.data(), count};
+  const int64_t key = 7;
+  const genbench::Noise<double> all{{&key, 1}, 0, whole.data(), count};
   genbench::cpu::normal(all, 0, genbench::cpu::chunk_count(count));
-  for (uint64_t first : {1, 1023, 1026, 2999}) {
+  for (int64_t first : {1, 1023, 1026, 2999}) {
     double alone = 0;
-    genbench::cpu::normal(genbench::Noise<double>{{7, first}, 0, &alone, 1}, 0, 1);
+    const int64_t shard[] = {key, first};
+    genbench::cpu::normal(genbench::Noise<double>{{shard, 2}, 0, &alone, 1}, 0, 1);
     expect(alone == whole[first], "an element alone and in the whole");
   }
 }
@@ -64,7 +66,7 @@ void check_reparameterize_kl(int64_t rows, int64_t cols) {
       mu.data(), logvar.data(), eps.data(),
       {},        rows,          cols,
       z.data(),  kl.data(),     cols > cpu::kChunk ? partial.data() : nullptr};
-  cpu::reparameterize_kl_forward(job, 0, cpu::forward_steps(rows, cols));
+  cpu::reparameterize_kl_forward(job, 0, cpu::row_steps(rows, cols));
   if (job.partial != nullptr) cpu::reparameterize_kl_finish(job);
   for (int64_t row = 0; row < rows; ++row) {
     double sum = 0;
