@@ -47,6 +47,7 @@ _KERNELS = {
     "uniform": frozenset((torch.int64,)),
     "normal": frozenset((torch.int64,)),
 }
+_NOISE = frozenset(("uniform", "normal"))
 
 
 class BackendUnavailable(InputError, RuntimeError):
@@ -101,14 +102,13 @@ def active() -> str:
 def fused_for(op: str, *tensors: Tensor | None) -> bool:
     """Whether a call of `op` on these tensors runs the kernel: it exists and serves them all.
 
-    torch.func transforms and forward-mode derivatives see the reference formulas, which they can
-    take apart.
+    torch.func transforms and forward-mode derivatives see the formulas of the other operations,
+    which they can take apart; the noise inside those formulas still comes from its kernels.
     """
     return (
         active() == "fused"
         and op in _KERNELS
-        and not torch._C._are_functorch_transforms_active()
-        and forward_ad._current_level < 0
+        and (op in _NOISE or not _transforms_active())
         and all(_served(tensor, _KERNELS[op]) for tensor in tensors if tensor is not None)
     )
 
@@ -133,6 +133,10 @@ def _explain(op: str) -> dict[str, str | None]:
         "why": "GENBENCH_BACKEND=reference",
         "remedy": "unset GENBENCH_BACKEND",
     }
+
+
+def _transforms_active() -> bool:
+    return torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0
 
 
 def _served(tensor: Tensor, dtypes: frozenset[torch.dtype]) -> bool:

@@ -14,6 +14,11 @@ def wide_dtype(dtype: torch.dtype) -> torch.dtype:
     return torch.promote_types(dtype, torch.float32)
 
 
+def needs_graph(*tensors: Tensor | None) -> bool:
+    """Whether autograd records a call on these tensors."""
+    return torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in tensors)
+
+
 def check_float(name: str, tensor: Tensor) -> None:
     """Refuses what is no tensor, and a tensor of another dtype than the four floating ones."""
     if not isinstance(tensor, Tensor):

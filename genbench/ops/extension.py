@@ -16,6 +16,7 @@ import torch
 from genbench.errors import InputError
 
 Fake = TypeVar("Fake", bound=Callable[..., Any])
+Rule = TypeVar("Rule", bound=Callable[..., Any])
 REMEDY = "`make env`, or `GENBENCH_BUILD=require pip install --no-build-isolation -e .`"
 
 
@@ -65,6 +66,21 @@ def register_fake(op: str) -> Callable[[Fake], Fake]:
         if _build is not None:
             torch.library.register_fake(f"genbench::{op}", fake)
         return fake
+
+    return register
+
+
+def register_vmap(op: str) -> Callable[[Rule], Rule]:
+    """Decorates rule(raw operation, in_dims, *arguments) -> result, out_dims: what torch.vmap does
+    with the raw operation `op`."""
+
+    def register(rule: Rule) -> Rule:
+        if _build is not None:
+            raw = getattr(torch.ops.genbench, op)
+            torch.library.register_vmap(
+                f"genbench::{op}", lambda info, dims, *arguments: rule(raw, dims, *arguments)
+            )
+        return rule
 
     return register
 

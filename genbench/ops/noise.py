@@ -13,7 +13,7 @@ from torch import Tensor
 
 from genbench.ops.backend import fused_for
 from genbench.ops.checks import FLOATS
-from genbench.ops.extension import register_fake
+from genbench.ops.extension import register_fake, register_vmap
 
 _MASK = 0xFFFFFFFF
 # The published multipliers less 2^32: the product with a 32-bit word then stays inside int64.
@@ -70,6 +70,14 @@ def normal(
 @register_fake("normal")
 def _drawn(seed: Tensor, size: Sequence[int], stream: int, dtype: torch.dtype) -> Tensor:
     return seed.new_empty(size, dtype=dtype)
+
+
+@register_vmap("uniform")
+@register_vmap("normal")
+def _drawn_for_each(op: Callable[..., Tensor], dims: tuple[int | None, ...], *arguments: Any):
+    """A batch of seeds draws what each of them draws alone."""
+    seed, *others = arguments
+    return torch.stack([op(one, *others) for one in seed.unbind(dims[0])]), 0
 
 
 def uniform_reference(

@@ -46,7 +46,9 @@ def reparameterize_kl(
     seed = _check(mu, logvar, eps, seed, generator)
     alike = mu.dtype == logvar.dtype and (eps is None or eps.dtype == mu.dtype)
     if alike and fused_for("reparameterize_kl", mu, logvar, eps):
-        return _Fused.apply(mu, logvar, eps, seed)
+        if checks.needs_graph(mu, logvar, eps):
+            return _Fused.apply(mu, logvar, eps, seed)
+        return torch.ops.genbench.reparameterize_kl_forward(mu, logvar, eps, seed)
     return _formula(mu, logvar, eps, seed, normal)
 
 

@@ -1,0 +1,82 @@
+"""Noise and operations under torch.func: a batch of seeds is a batch of separate draws."""
+
+import pytest
+import torch
+from torch.autograd import forward_ad
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from genbench import ops
+
+SEEDS = torch.tensor([[3, 0], [-7, 2**33 + 1], [2**62, 5]])
+
+
+class Calls(TorchDispatchMode):
+    """Names of the raw operations that run inside the block."""
+
+    def __init__(self):
+        super().__init__()
+        self.names = []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        if func.namespace == "genbench":
+            self.names.append(func.overloadpacket.__name__)
+        return func(*args, **(kwargs or {}))
+
+
+def loss(mu, logvar, seed):
+    z, kl = ops.reparameterize_kl(mu, logvar, seed=seed)
+    return z.cos().sum() + kl.square().sum()
+
+
+@pytest.mark.parametrize("law", ["uniform", "normal"])
+@pytest.mark.parametrize("dim", [0, 1])
+def test_noise_of_a_batch_of_seeds(either, law, dim):
+    def draw(seed):
+        return getattr(ops, law)((3, 5), seed=seed, stream=1)
+
+    batch = torch.vmap(draw, in_dims=dim)(SEEDS.movedim(0, dim))
+    assert torch.equal(batch, torch.stack([draw(seed) for seed in SEEDS]))
+    nested = torch.vmap(torch.vmap(draw))(SEEDS[None])
+    assert torch.equal(nested[0], batch)
+
+
+def test_gradients_of_a_batch_of_seeds(either, rng):
+    mu, logvar = torch.randn(2, 3, 4, 6, dtype=torch.float64, generator=rng)
+    slopes = torch.vmap(torch.func.grad(loss, argnums=(0, 1)))(mu, logvar, SEEDS)
+    for k, seed in enumerate(SEEDS):
+        leaves = [x[k].clone().requires_grad_() for x in (mu, logvar)]
+        expected = torch.autograd.grad(loss(*leaves, seed), leaves)
+        for got, want in zip(slopes, expected, strict=True):
+            torch.testing.assert_close(got[k], want, rtol=1e-12, atol=1e-12)
+
+
+def test_one_seed_for_all(either, rng):
+    mu = torch.randn(3, 4, 6, generator=rng)
+    z, _ = torch.vmap(lambda x: ops.reparameterize_kl(x, x, seed=SEEDS[0]))(mu)
+    for k in range(3):
+        wanted, _ = ops.reparameterize_kl(mu[k], mu[k], seed=SEEDS[0])
+        torch.testing.assert_close(z[k], wanted)
+
+
+def test_forward_mode_agrees_with_reverse(either, rng):
+    mu, logvar, direction = torch.randn(3, 4, 6, dtype=torch.float64, generator=rng)
+    _, slope = torch.func.jvp(lambda x: loss(x, logvar, SEEDS[0]), (mu,), (direction,))
+    gradient = torch.func.grad(loss)(mu, logvar, SEEDS[0])
+    torch.testing.assert_close(slope, (gradient * direction).sum(), rtol=1e-12, atol=0)
+    with forward_ad.dual_level():
+        dual = loss(forward_ad.make_dual(mu, direction), logvar, SEEDS[0])
+        torch.testing.assert_close(forward_ad.unpack_dual(dual).tangent, slope)
+
+
+def test_the_kernels_draw_under_transforms(kernels, rng):
+    mu = torch.randn(3, 4, 6, generator=rng)
+    with Calls() as calls:
+        torch.vmap(torch.func.grad(loss))(mu, mu, SEEDS)
+    assert calls.names == ["normal"] * 3
+
+
+def test_a_compiled_batch_of_gradients(either, rng):
+    mu = torch.randn(3, 4, 6, generator=rng)
+    batch = torch.vmap(torch.func.grad(loss))
+    compiled = torch.compile(batch, fullgraph=True, backend="aot_eager")
+    torch.testing.assert_close(compiled(mu, mu, SEEDS), batch(mu, mu, SEEDS))
