@@ -1,6 +1,10 @@
-"""What the tests of operations share: both backends' functions, memory layouts."""
+"""What the tests of operations share: both backends' functions, layouts, instruction sets."""
 
 import contextlib
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -66,3 +70,39 @@ def refuses():
             assert word in message
 
     return check
+
+
+@pytest.fixture(scope="session")
+def run_with():
+    """run(instruction_set, script, *arguments): a Python process held to an instruction set."""
+
+    def run(instruction_set, script, *arguments):
+        environment = os.environ | {"GENBENCH_INSTRUCTION_SET": instruction_set}
+        environment["PYTHONPATH"] = str(Path(ops.__file__).parents[2])
+        command = [sys.executable, "-c", script, *map(str, arguments)]
+        return subprocess.run(command, env=environment, capture_output=True, text=True)
+
+    return run
+
+
+@pytest.fixture(scope="session", params=["baseline", "avx2", "avx512"])
+def in_instruction_set(request, run_with, tmp_path_factory):
+    """compute(script): the dictionary `out` that a script fills in a process held to one set."""
+    if active() != "fused":
+        pytest.skip("the kernels do not run")
+    from genbench import _build
+
+    if request.param not in _build.instruction_sets():
+        pytest.skip(f"{request.param} does not run here")
+
+    def compute(script):
+        path = tmp_path_factory.mktemp(request.param) / "out.pt"
+        before = "import sys, torch; from genbench.ops.extension import instruction_set; out = {}"
+        after = "torch.save((instruction_set(), out), sys.argv[1])"
+        finished = run_with(request.param, f"{before}\n{script}\n{after}", path)
+        assert finished.returncode == 0, finished.stderr
+        used, out = torch.load(path)
+        assert used == request.param
+        return out
+
+    return compute

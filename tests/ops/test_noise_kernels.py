@@ -1,10 +1,6 @@
 """The noise kernels: every instruction set against Philox in Python integers; threads, errors."""
 
 import math
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +10,6 @@ from hypothesis import strategies as st
 from torch.library import opcheck
 
 from genbench import ops
-from genbench.ops.backend import active
 
 FLOATS = [torch.float16, torch.bfloat16, torch.float32, torch.float64]
 SEED = torch.tensor([-3, 6])
@@ -51,11 +46,9 @@ CASES = [(7, 0, 0, 2500), (-(2**40), 5, 3, 131), (2**62, 2**34 - 3, 2**62 + 1, 9
 # Blocks of key 1 whose first or third word is 0 (|z| near 6.7), ffffffff, fffffffe and ffffff48:
 # there float32 cannot tell u from 1, and the radius is 1e-5 to 3e-4.
 CASES += [(1, 4 * block, 0, 4) for block in (91093890, 1711450034, 171000484, 23563746)]
-SCRIPT = """
-import sys, torch
+SCRIPT = f"""
 from genbench.ops import reparameterize_kl
-from genbench.ops.backend import build_info
-out = {"set": build_info()["instruction set in use"]}
+CASES = {CASES}
 for law in ("uniform", "normal"):
     for case in CASES:
         key, first, stream, count = case
@@ -68,38 +61,12 @@ for dtype in (torch.float16, torch.bfloat16, torch.float32, torch.float64):
     z, kl = reparameterize_kl(arguments[0], arguments[1], eps=arguments[2])
     (z.double().sin().sum() + kl.sum()).backward()
     out[dtype] = [x.detach() for x in (*arguments, z, kl, arguments[0].grad, arguments[1].grad)]
-torch.save(out, sys.argv[1])
 """
 
 
-def run_with(instruction_set, path):
-    script = f"CASES = {CASES}\n{SCRIPT}"
-    environment = os.environ | {"GENBENCH_INSTRUCTION_SET": instruction_set}
-    environment["PYTHONPATH"] = str(Path(ops.__file__).parents[2])
-    return subprocess.run(
-        [sys.executable, "-c", script, str(path)], env=environment, capture_output=True, text=True
-    )
-
-
-def available():
-    from genbench import _build
-
-    return _build.instruction_sets()
-
-
-@pytest.fixture(scope="module", params=["baseline", "avx2", "avx512"])
-def results(request, tmp_path_factory):
-    """What a process that is held to one instruction set computes."""
-    if active() != "fused":
-        pytest.skip("the kernels do not run")
-    if request.param not in available():
-        pytest.skip(f"{request.param} does not run here")
-    path = tmp_path_factory.mktemp(request.param) / "results.pt"
-    finished = run_with(request.param, path)
-    assert finished.returncode == 0, finished.stderr
-    out = torch.load(path)
-    assert out["set"] == request.param
-    return out
+@pytest.fixture(scope="module")
+def results(in_instruction_set):
+    return in_instruction_set(SCRIPT)
 
 
 @pytest.mark.parametrize("law", ["uniform", "normal"])
@@ -133,8 +100,8 @@ def test_instruction_sets_reparameterize(results, dtype):
 
 
 @pytest.mark.parametrize("wrong", ["sse9", "AVX2", "avx1024"])
-def test_a_wrong_instruction_set_is_refused(kernels, wrong, tmp_path):
-    finished = run_with(wrong, tmp_path / "none")
+def test_a_wrong_instruction_set_is_refused(kernels, run_with, wrong):
+    finished = run_with(wrong, "from genbench.ops.backend import active; active()")
     assert finished.returncode == 1
     last = finished.stderr.strip().splitlines()[-1]
     rule = "GENBENCH_INSTRUCTION_SET must be baseline, avx2 or avx512"
