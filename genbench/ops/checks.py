@@ -16,7 +16,11 @@ def wide_dtype(dtype: torch.dtype) -> torch.dtype:
 
 def needs_graph(*tensors: Tensor | None) -> bool:
     """Whether autograd records a call on these tensors."""
-    return torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in tensors)
+    if torch.is_grad_enabled():
+        for tensor in tensors:
+            if tensor is not None and tensor.requires_grad:
+                return True
+    return False
 
 
 def check_float(name: str, tensor: Tensor) -> None:

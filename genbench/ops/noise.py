@@ -121,9 +121,8 @@ def resolve_seed(
     """The seed (1,) or (2,) int64 to draw from: `seed` itself, or a key drawn from `generator`.
 
     Neither given: a key from torch's global generator of `device`. No host synchronisation.
-    Errors: TypeError, ValueError for both, a wrong dtype, shape or device.
+    `check_source` has accepted both.
     """
-    check_source(seed, generator, device=device)
     if seed is not None:
         return seed
     return torch.randint(2**63 - 1, (1,), generator=generator, device=device)
@@ -137,9 +136,9 @@ def check_source(
     given: tuple[str, object] = ("noise", None),
 ) -> None:
     """Refuses two sources of noise (`given`: a third one's name and value) and unfit ones."""
-    sources = (given, ("seed", seed), ("generator", generator))
-    names = [name for name, source in sources if source is not None]
-    if len(names) > 1:
+    if (given[1] is not None) + (seed is not None) + (generator is not None) > 1:
+        sources = (given, ("seed", seed), ("generator", generator))
+        names = [name for name, source in sources if source is not None]
         raise ValueError(f"{' and '.join(names)} were given, give one")
     if seed is not None:
         check_seed(seed)

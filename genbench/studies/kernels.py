@@ -48,7 +48,6 @@ def describe_kernels() -> dict[str, Any]:
 def _comparisons() -> dict[str, Comparison]:
     x, y = torch.randn(2, ROWS, COLUMNS, generator=torch.Generator().manual_seed(0))
     bar, root = 0.5, 0.5**0.5
-    step = {"alpha": 0.98, "alpha_bar": bar, "sigma": 0.1}
     return {
         "uniform": Comparison(lambda: torch.rand_like(x), lambda: ops.uniform(x.shape, seed=SEED)),
         "normal": Comparison(lambda: torch.randn_like(x), lambda: ops.normal(x.shape, seed=SEED)),
@@ -75,7 +74,7 @@ def _comparisons() -> dict[str, Comparison]:
         ),
         "ddpm_step": Comparison(
             lambda: (x - 0.02 / root * y) / 0.98**0.5 + 0.1 * torch.randn_like(x),
-            lambda: ops.ddpm_step(x, y, **step, seed=SEED),
+            lambda: ops.ddpm_step(x, y, alpha=0.98, alpha_bar=bar, sigma=0.1, seed=SEED),
         ),
     }
 

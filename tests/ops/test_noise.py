@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from genbench.ops import fold_seed
 from genbench.ops import reference as ref
-from genbench.ops.noise import philox_4x32_10, resolve_seed, wide_on
+from genbench.ops.noise import check_source, philox_4x32_10, resolve_seed, wide_on
 
 CPU = torch.device("cpu")
 INT64 = st.integers(-(2**63), 2**63 - 1)
@@ -227,13 +227,13 @@ def test_seed_refusals(refuses, rng):
     half: Any = 1.5
     row: Any = [1]
     with refuses(ValueError, "seed and generator"):
-        resolve_seed(key_seed(1), rng, device=CPU)
+        check_source(key_seed(1), rng, device=CPU)
     with refuses(TypeError, "generator", "int"):
-        resolve_seed(None, number, device=CPU)
+        check_source(None, number, device=CPU)
     with refuses(ValueError, "seed must be on meta", "cpu"):
-        resolve_seed(key_seed(1), None, device=torch.device("meta"))
+        check_source(key_seed(1), None, device=torch.device("meta"))
     with refuses(ValueError, "generator must be on meta", "cpu"):
-        resolve_seed(None, rng, device=torch.device("meta"))
+        check_source(None, rng, device=torch.device("meta"))
     with refuses(TypeError, "index", "1.5"):
         fold_seed(key_seed(1), half)
     with refuses(TypeError, "seed", "list"):
