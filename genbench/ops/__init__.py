@@ -4,7 +4,7 @@
 imported from: `from genbench.ops.backend import active`.
 """
 
-from genbench.ops import reference
+from genbench.ops import modules, reference
 from genbench.ops.backend import backend
 from genbench.ops.ddpm import ddpm_add_noise, ddpm_step
 from genbench.ops.gan_bce import discriminator_bce, generator_bce
@@ -23,6 +23,7 @@ __all__ = [
     "gradient_norm_penalty",
     "gradient_penalty",
     "interpolate",
+    "modules",
     "normal",
     "reference",
     "reparameterize_kl",
