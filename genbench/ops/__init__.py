@@ -4,7 +4,7 @@
 imported from: `from genbench.ops.backend import active`.
 """
 
-from genbench.ops import modules, reference
+from genbench.ops import modules, reference, scheduler
 from genbench.ops.backend import backend
 from genbench.ops.ddpm import ddpm_add_noise, ddpm_step
 from genbench.ops.gan_bce import discriminator_bce, generator_bce
@@ -27,5 +27,6 @@ __all__ = [
     "normal",
     "reference",
     "reparameterize_kl",
+    "scheduler",
     "uniform",
 ]

@@ -61,7 +61,7 @@ def same(found, wanted):
 
 
 def test_every_operation_has_its_module():
-    drawn = {"uniform", "normal", "fold_seed", "backend", "reference", "modules"}
+    drawn = {"uniform", "normal", "fold_seed", "backend", "reference", "modules", "scheduler"}
     assert set(TWINS) == set(modules.__all__)
     assert {twin[0] for twin in TWINS.values()} == set(ops.__all__) - drawn
 

@@ -55,7 +55,7 @@ def test_every_argument_is_annotated_and_every_docstring_says_enough(name):
 
 def test_the_lists_are_whole():
     assert set(SIGNATURES) == set(reference.__all__) == set(OPERATIONS)
-    others = {"backend", "fold_seed", "modules", "reference"}
+    others = {"backend", "fold_seed", "modules", "reference", "scheduler"}
     assert set(ops.__all__) == set(SIGNATURES) | others
 
 
