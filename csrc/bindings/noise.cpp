@@ -8,7 +8,7 @@ template <typename Kernels>
 Tensor draw(const char* op, const Tensor& seed, torch::headeronly::IntHeaderOnlyArrayRef size,
             int64_t stream, ScalarType dtype) {
   const Tensor words = dense_seed(seed, op);
-  Tensor out = torch::stable::empty(size, dtype);
+  Tensor out = new_dense(seed, {size.begin(), size.end()}, dtype);
   with_storage(dtype, op, [&](auto* storage) {
     using T = std::remove_pointer_t<decltype(storage)>;
     const Noise<T> noise{seed_words(words), static_cast<uint64_t>(stream), write<T>(out),

@@ -31,8 +31,7 @@ template <typename T>
 void run_forward(const Inputs& in, const Tensor& z, const Tensor& kl) {
   OptionalTensor partial;
   if (in.cols > cpu::kChunk) {
-    partial =
-        torch::stable::new_empty(in.mu, {in.rows, cpu::chunk_count(in.cols)}, ScalarType::Double);
+    partial = new_dense(in.mu, {in.rows, cpu::chunk_count(in.cols)}, ScalarType::Double);
   }
   const ReparameterizeKlForward<T> job{read<T>(in.mu),
                                        read<T>(in.logvar),
@@ -54,7 +53,7 @@ std::tuple<Tensor, Tensor> forward(const Tensor& mu, const Tensor& logvar,
   const Inputs in = read_inputs(mu, logvar, eps, seed, op);
   const ScalarType type = mu.scalar_type();
   Tensor z = new_dense(in.mu);
-  Tensor kl = torch::stable::new_empty(in.mu, {in.rows}, compute_type(type));
+  Tensor kl = new_dense(in.mu, {in.rows}, compute_type(type));
   with_storage(type, op, [&](auto* storage) {
     run_forward<std::remove_pointer_t<decltype(storage)>>(in, z, kl);
   });

@@ -9,6 +9,7 @@
 #include <optional>
 #include <sstream>
 #include <stdexcept>
+#include <vector>
 
 #include "../coefficient.h"
 #include "../cpu/dispatch.h"
@@ -77,14 +78,33 @@ inline void check_like(const Tensor& tensor, const char* name, const Tensor& lik
 }
 
 // In row-major order.
-inline Tensor dense(const Tensor& tensor) { return torch::stable::contiguous(tensor); }
+inline Tensor dense(const Tensor& tensor) {
+  return tensor.is_contiguous() ? tensor : torch::stable::contiguous(tensor);
+}
 
 inline OptionalTensor dense(const OptionalTensor& tensor) {
   return tensor ? OptionalTensor(dense(*tensor)) : OptionalTensor();
 }
 
-inline Tensor new_dense(const Tensor& tensor) {
-  return torch::stable::new_empty(tensor, tensor.sizes());
+// An uninitialised tensor in row-major order on the device of `like`. Not torch::stable::empty,
+// which looks the operator up by its name and boxes every argument at each call.
+inline Tensor new_dense(const Tensor& like, std::vector<int64_t> sizes, ScalarType type) {
+  std::vector<int64_t> strides(sizes.size());
+  int64_t stride = 1;
+  for (size_t i = sizes.size(); i-- > 0; stride *= sizes[i] > 1 ? sizes[i] : 1) strides[i] = stride;
+  int32_t device = 0;
+  STABLE_TORCH_ERROR_CODE_CHECK(aoti_torch_get_device_type(like.get(), &device));
+  AtenTensorHandle tensor = nullptr;
+  STABLE_TORCH_ERROR_CODE_CHECK(aoti_torch_empty_strided(
+      sizes.size(), sizes.data(), strides.data(),
+      torch::stable::detail::to<int32_t>(torch::stable::detail::from(type)), device,
+      like.get_device_index(), &tensor));
+  return Tensor(tensor);
+}
+
+inline Tensor new_dense(const Tensor& like) {
+  const auto sizes = like.sizes();
+  return new_dense(like, {sizes.begin(), sizes.end()}, like.scalar_type());
 }
 
 // Elements of one sample of a tensor (B, ...).
