@@ -51,6 +51,8 @@ def test_operations_load_torch_and_no_statistics():
     modules = loaded("import genbench.ops")
     assert "torch" in modules  # what loads is seen at all
     assert modules & {"sklearn", "matplotlib", "scipy", "PIL", "rich", "jinja2"} == set()
+    rooms = {name.split(".")[1] for name in modules if name.startswith("genbench.")}
+    assert rooms <= {"ops", "errors", "files", "_build"}  # no study, no model, no loss
 
 
 def test_models_and_losses_load_no_statistics():
