@@ -17,8 +17,7 @@ struct Inputs {
 
 Inputs read_inputs(const Tensor& mu, const Tensor& logvar, const OptionalTensor& eps,
                    const OptionalTensor& seed, const char* op) {
-  check_cpu(mu, op, "mu");
-  check(mu.dim() >= 1, op, ": mu must have at least one dimension, the batch");
+  check_batch(mu, op, "mu");
   check_like(logvar, "logvar", mu, "mu", op);
   check(eps.has_value() != seed.has_value(), op, ": give one of eps and seed");
   if (eps) check_like(*eps, "eps", mu, "mu", op);

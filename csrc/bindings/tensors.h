@@ -68,6 +68,11 @@ inline void check_cpu(const Tensor& tensor, const char* op, const char* name) {
   check(tensor.is_cpu(), op, ": ", name, " must be on the CPU");
 }
 
+inline void check_batch(const Tensor& tensor, const char* op, const char* name) {
+  check_cpu(tensor, op, name);
+  check(tensor.dim() >= 1, op, ": ", name, " must have at least one dimension, the batch");
+}
+
 // A tensor of the dtype, shape and device of `like`.
 inline void check_like(const Tensor& tensor, const char* name, const Tensor& like,
                        const char* like_name, const char* op) {
@@ -172,8 +177,27 @@ inline Coefficient coefficient(const OptionalTensor& tensor, double number, cons
   const bool per_row = tensor->dim() == 1;
   check(tensor->dim() == 0 || (per_row && tensor->size(0) == x.size(0)), op, ": ", name,
         " must have shape () or (batch,)");
-  return {0, tensor->const_data_ptr(), storage_of(tensor->scalar_type(), op, name), per_row};
+  const Coefficient found{0, tensor->const_data_ptr(), storage_of(tensor->scalar_type(), op, name),
+                          per_row};
+  // One number in the memory of this side: by value, which any device takes.
+  return per_row ? found : Coefficient{found.of_row(0), nullptr, Storage::float64, false};
 }
+
+// The gradients that a backward operation was asked for, in order.
+struct Gradients {
+  const Tensor& like;
+  std::vector<Tensor> needed = {};
+
+  explicit Gradients(const Tensor& shaped) : like(shaped) {}
+
+  // Where the kernel writes a gradient; null: not needed.
+  template <typename T>
+  T* add(bool need) {
+    if (!need) return nullptr;
+    needed.push_back(new_dense(like));
+    return write<T>(needed.back());
+  }
+};
 
 // f(begin, end) over [0, steps) on torch's threads.
 template <typename F>

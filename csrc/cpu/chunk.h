@@ -45,13 +45,21 @@ C sum(const C* __restrict term, int64_t count) {
   return total;
 }
 
-// out[i] = row_value[row of element begin + i].
+constexpr int kSpread = kChunk + kWide;  // room for what spread_rows writes
+
+// out[i] = row_value[row of element i]; element 0 has number `column` in row 0. Rows are written
+// in whole vectors, and the next row overwrites the surplus: no branch depends on a short row.
 template <typename C>
-void spread_rows(const C* row_value, int64_t cols, int64_t begin, int64_t count, C* out) {
-  int64_t row = begin / cols, left = (row + 1) * cols - begin;
-  for (int64_t i = 0; i < count; ++row, left = cols) {
-    const int64_t stop = i + left < count ? i + left : count;
-    for (; i < stop; ++i) out[i] = row_value[row];
+void spread_rows(const C* __restrict row_value, int64_t cols, int64_t column, int64_t count,
+                 C* __restrict out) {
+  constexpr int kLanes = 16;
+  int64_t start = 0, stop = cols - column;
+  for (int64_t row = 0; start < count; ++row, start = stop, stop += cols) {
+    const C value = row_value[row];
+    const int64_t last = stop < count ? stop : count;
+    for (int64_t i = start; i < last; i += kLanes) {
+      for (int j = 0; j < kLanes; ++j) out[i + j] = value;
+    }
   }
 }
 

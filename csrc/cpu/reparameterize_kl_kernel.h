@@ -90,7 +90,7 @@ void backward_chunk(const C* __restrict eps, const C* __restrict grad_z,
 template <typename T, bool has_z, bool has_kl>
 void backward(const ReparameterizeKlBackward<T>& job, int64_t begin, int64_t end) {
   using C = compute_t<T>;
-  alignas(64) C noise[kNoise], mu[kChunk], logvar[kChunk], grad_z[kChunk], grad_kl[kChunk];
+  alignas(64) C noise[kNoise], mu[kChunk], logvar[kChunk], grad_z[kChunk], grad_kl[kSpread];
   const C* eps = noise;
   const int64_t size = job.rows * job.cols;
   for (int64_t chunk = begin; chunk < end; ++chunk) {
@@ -100,7 +100,7 @@ void backward(const ReparameterizeKlBackward<T>& job, int64_t begin, int64_t end
     read_chunk(job.logvar + at, count, logvar);
     if (has_z) read_chunk(job.grad_z + at, count, grad_z);
     if (has_z) eps = read_eps(job.eps, job.seed, at, count, noise);
-    if (has_kl) spread_rows(job.grad_kl, job.cols, at, count, grad_kl);
+    if (has_kl) spread_rows(job.grad_kl + at / job.cols, job.cols, at % job.cols, count, grad_kl);
     backward_chunk<C, has_z, has_kl>(eps, grad_z, grad_kl, count, mu, logvar);
     write_chunk(mu, count, job.grad_mu + at);
     write_chunk(logvar, count, job.grad_logvar + at);

@@ -88,6 +88,13 @@ def check_coefficient(
         raise ValueError(f"{name} must be on {x.device}, as the data is, got {value.device}")
 
 
+def split(value: Coefficient | None) -> tuple[Tensor | None, float]:
+    """A coefficient as the two arguments that a raw operation takes it in; None: neither counts."""
+    if value is None or isinstance(value, Tensor):
+        return value, 0.0
+    return None, float(value)
+
+
 def exact(value: Coefficient, wide: torch.dtype) -> Coefficient:
     """A coefficient in the wider of `wide` and its own dtype (a number is a double).
 

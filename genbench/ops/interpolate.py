@@ -1,9 +1,13 @@
 """Points on the segments between real and fake samples. Gulrajani et al. 2017, arXiv 1704.00028."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
 from genbench.ops import checks
+from genbench.ops.backend import fused_for
+from genbench.ops.extension import register_fake
 from genbench.ops.noise import Draw, check_source, resolve_seed, uniform, uniform_reference
 
 
@@ -24,11 +28,19 @@ def interpolate(
         generator: draws the key instead; none of the three: torch's global generator does.
 
     Returns: (B, ...) of the wider dtype of both, computed in at least float32.
+    Differentiable twice in real, fake and alpha.
     Errors: TypeError, ValueError for an argument outside these rules, or for two of alpha, seed
         and generator.
     Source: Gulrajani et al. 2017, algorithm 1, line 6.
     """
-    return _interpolate(real, fake, alpha, seed, generator, uniform)
+    seed = _check(real, fake, alpha, seed, generator)
+    weight, number = checks.split(alpha)
+    learned = checks.needs_graph(weight)
+    if learned or real.dtype != fake.dtype or not fused_for("interpolate", real, fake):
+        return _formula(real, fake, alpha, seed, uniform)
+    if checks.needs_graph(real, fake):
+        return _Fused.apply(real, fake, weight, number, seed)
+    return torch.ops.genbench.interpolate(real, fake, weight, number, seed)
 
 
 def interpolate_reference(
@@ -40,26 +52,89 @@ def interpolate_reference(
     generator: torch.Generator | None = None,
 ) -> Tensor:
     """`interpolate` by plain torch operations, noise included."""
-    return _interpolate(real, fake, alpha, seed, generator, uniform_reference)
+    seed = _check(real, fake, alpha, seed, generator)
+    return _formula(real, fake, alpha, seed, uniform_reference)
 
 
-def _interpolate(
+def _check(
     real: Tensor,
     fake: Tensor,
     alpha: checks.Coefficient | None,
     seed: Tensor | None,
     generator: torch.Generator | None,
-    draw: Draw,
-) -> Tensor:
+) -> Tensor | None:
+    """Refuses unfit arguments; the seed to draw from, None where alpha is given."""
     checks.check_batch("real", real)
     checks.check_like("fake", fake, "real", real)
     check_source(seed, generator, device=real.device, given=("alpha", alpha))
+    if alpha is None:
+        return resolve_seed(seed, generator, device=real.device)
+    checks.check_coefficient("alpha", alpha, real, 0, 1)
+    return None
+
+
+def _formula(
+    real: Tensor,
+    fake: Tensor,
+    alpha: checks.Coefficient | None,
+    seed: Tensor | None,
+    draw: Draw,
+) -> Tensor:
     dtype = torch.promote_types(real.dtype, fake.dtype)
     wide = checks.wide_dtype(dtype)
+    by_real, by_fake = _weights(real, alpha, seed, draw, wide)
+    return (by_real * real.to(wide) + by_fake * fake.to(wide)).to(dtype)
+
+
+def _weights(
+    x: Tensor, alpha: checks.Coefficient | None, seed: Tensor | None, draw: Draw, wide: torch.dtype
+) -> tuple[checks.Coefficient, checks.Coefficient]:
+    """alpha and 1 - alpha, ready to multiply x (B, ...)."""
     if alpha is None:
-        seed = resolve_seed(seed, generator, device=real.device)
-        alpha = draw(len(real), seed=seed, dtype=wide)
-    else:
-        checks.check_coefficient("alpha", alpha, real, 0, 1)
-    a, b = (checks.spread(weight, real, wide) for weight in (alpha, 1 - alpha))
-    return (a * real.to(wide) + b * fake.to(wide)).to(dtype)
+        alpha = draw(len(x), seed=seed, dtype=wide)
+    alpha = checks.exact(alpha, wide)
+    return checks.spread(alpha, x, wide), checks.spread(1 - alpha, x, wide)
+
+
+@register_fake("interpolate")
+def _point_shape(real: Tensor, *others: Any) -> Tensor:
+    return real.new_empty(real.shape)
+
+
+@register_fake("interpolate_backward")
+def _gradient_shapes(
+    grad: Tensor, alpha: Tensor | None, number: float, seed: Tensor | None, *needed: bool
+) -> list[Tensor]:
+    return [grad.new_empty(grad.shape) for need in needed if need]
+
+
+class _Fused(torch.autograd.Function):
+    """The kernel, and its gradients alpha g and (1 - alpha) g: by the backward kernel, or as a
+    formula of torch operations where a second derivative is wanted."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        real: Tensor,
+        fake: Tensor,
+        alpha: Tensor | None,
+        number: float,
+        seed: Tensor | None,
+    ) -> Tensor:
+        ctx.save_for_backward(alpha, seed)
+        ctx.number = number
+        return torch.ops.genbench.interpolate(real, fake, alpha, number, seed)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        alpha, seed = ctx.saved_tensors
+        need = ctx.needs_input_grad[:2]
+        # torch.compile allows no second derivative, and traces with gradients enabled.
+        if torch.is_grad_enabled() and not torch.compiler.is_compiling():
+            wide = checks.wide_dtype(grad.dtype)
+            value = ctx.number if alpha is None and seed is None else alpha
+            weights = _weights(grad, value, seed, uniform, wide)
+            found = ((w * grad.to(wide)).to(grad.dtype) for w in weights)
+            return *(g if n else None for g, n in zip(found, need, strict=True)), None, None, None
+        found = iter(torch.ops.genbench.interpolate_backward(grad, alpha, ctx.number, seed, *need))
+        return *(next(found) if n else None for n in need), None, None, None
