@@ -7,7 +7,7 @@ BIN := .venv/bin
 CSRC = $(shell find csrc -name '*.h' -o -name '*.cpp' -o -name '*.cu')
 
 .DEFAULT_GOAL := help
-.PHONY: help env study test test-slow bench format check clean
+.PHONY: help env study test test-slow bench wheel format check clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.* ## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "make %-10s %s\n", $$1, $$2 }'
@@ -27,6 +27,12 @@ test-slow: env ## the same with ten times the generated cases, and the tests mar
 
 bench: env ## time each operation against its reference
 	@$(BIN)/python -m pytest benchmarks/ --benchmark-only $(ARGS)
+
+wheel: env ## a source distribution and the wheel built from it, in dist/
+	@rm -rf dist
+	@$(BIN)/python setup.py -q sdist
+	@GENBENCH_BUILD=require $(BIN)/python -m pip wheel -q --no-build-isolation --no-deps -w dist dist/*.tar.gz
+	@ls -1 dist
 
 format: env ## rewrite Python and C++ as ruff and clang-format want them
 	@$(BIN)/ruff check --fix-only --quiet .
