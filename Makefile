@@ -4,7 +4,7 @@ PYTHON ?= python3
 ARGS ?=
 STUDY_ARGS ?= --seeds 3 --steps 3000
 BIN := .venv/bin
-CSRC = $(shell find csrc -name '*.h' -o -name '*.cpp' -o -name '*.cu')
+CSRC = $(shell find csrc -name '*.h' -o -name '*.cpp' -o -name '*.cu' -o -name '*.cuh')
 
 .DEFAULT_GOAL := help
 .PHONY: help env study test test-slow bench wheel format check clean

@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "math/platform.h"
+#include "stream.h"
 
 namespace genbench {
 
@@ -57,4 +58,15 @@ template <typename T>
 void normal(const Noise<T>& noise, int64_t begin, int64_t end);
 
 }  // namespace cpu
+
+namespace cuda {
+
+// Queue their kernels on `stream` of the current device and wait for nothing.
+template <typename T>
+void uniform(const Noise<T>& noise, Stream stream);
+
+template <typename T>
+void normal(const Noise<T>& noise, Stream stream);
+
+}  // namespace cuda
 }  // namespace genbench

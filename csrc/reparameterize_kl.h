@@ -16,7 +16,9 @@ struct ReparameterizeKlForward {
   int64_t rows, cols;
   T* z;              // [rows, cols]
   compute_t<T>* kl;  // [rows], nats
-  double* partial;   // [rows, chunk_count(cols)] for rows longer than a chunk, else null
+  // Memory for the sums of long rows' parts, null where none is needed. On the CPU
+  // [rows, chunk_count(cols)] for rows longer than a chunk, else reparameterize_kl_partials.
+  double* partial;
 };
 
 template <typename T>
@@ -47,4 +49,18 @@ template <typename T>
 void reparameterize_kl_backward(const ReparameterizeKlBackward<T>& job, int64_t begin, int64_t end);
 
 }  // namespace cpu
+
+namespace cuda {
+
+// Doubles that `partial` must hold.
+int64_t reparameterize_kl_partials(int64_t rows, int64_t cols);
+
+// Queue their kernels on `stream` of the current device and wait for nothing.
+template <typename T>
+void reparameterize_kl_forward(const ReparameterizeKlForward<T>& job, Stream stream);
+
+template <typename T>
+void reparameterize_kl_backward(const ReparameterizeKlBackward<T>& job, Stream stream);
+
+}  // namespace cuda
 }  // namespace genbench

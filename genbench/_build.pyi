@@ -1,4 +1,6 @@
 compiler: str
+sources: str
+cuda: str
 
 def instruction_sets() -> list[str]: ...
 def instruction_set() -> str: ...

@@ -16,8 +16,7 @@ Alpha read_alpha(const OptionalTensor& alpha, double number, const OptionalTenso
                  const Tensor& x, const char* op) {
   check(!alpha || !seed, op, ": give one of alpha and seed");
   const OptionalTensor tensor = dense(alpha);
-  return {tensor, seed ? OptionalTensor(dense_seed(*seed, op)) : OptionalTensor(),
-          coefficient(tensor, number, x, op, "alpha")};
+  return {tensor, dense_seed(seed, x, "x", op), coefficient(tensor, number, x, op, "alpha")};
 }
 
 Tensor interpolate(const Tensor& real, const Tensor& fake, const OptionalTensor& alpha,

@@ -12,6 +12,10 @@
 namespace py = pybind11;
 using genbench::cpu::InstructionSet;
 
+#if !defined(GENBENCH_CUDA)  // setup.py gives nvcc's version and the architectures
+#define GENBENCH_CUDA ""
+#endif
+
 namespace {
 
 std::vector<std::string> instruction_sets() {
@@ -34,6 +38,7 @@ PYBIND11_MODULE(_build, m) {
   m.doc() = "What the extension was built with, and what of it this machine runs.";
   m.attr("compiler") = "C++ " __VERSION__;
   m.attr("sources") = GENBENCH_SOURCES;  // SHA-256 of csrc/, given by setup.py
+  m.attr("cuda") = GENBENCH_CUDA;
   m.def("instruction_sets", &instruction_sets, "CPU kernel sets that can run here.");
   m.def(
       "instruction_set", [] { return genbench::cpu::name(genbench::cpu::instruction_set()); },

@@ -13,8 +13,12 @@ Tensor draw(const char* op, const Tensor& seed, torch::headeronly::IntHeaderOnly
     using T = std::remove_pointer_t<decltype(storage)>;
     const Noise<T> noise{seed_words(words), static_cast<uint64_t>(stream), write<T>(out),
                          out.numel()};
-    in_parallel(cpu::chunk_count(noise.count),
-                [&](int64_t begin, int64_t end) { Kernels::run(noise, begin, end); });
+    run_on(
+        words, [&](auto stream) { Kernels::launch(noise, stream); },
+        [&] {
+          in_parallel(cpu::chunk_count(noise.count),
+                      [&](int64_t begin, int64_t end) { Kernels::run(noise, begin, end); });
+        });
   });
   return out;
 }
@@ -24,12 +28,20 @@ struct Uniform {
   static void run(const Noise<T>& noise, int64_t begin, int64_t end) {
     cpu::uniform(noise, begin, end);
   }
+  template <typename T>
+  static void launch(const Noise<T>& noise, cuda::Stream stream) {
+    cuda::uniform(noise, stream);
+  }
 };
 
 struct Normal {
   template <typename T>
   static void run(const Noise<T>& noise, int64_t begin, int64_t end) {
     cpu::normal(noise, begin, end);
+  }
+  template <typename T>
+  static void launch(const Noise<T>& noise, cuda::Stream stream) {
+    cuda::normal(noise, stream);
   }
 };
 
@@ -52,7 +64,7 @@ STABLE_TORCH_LIBRARY_FRAGMENT(genbench, m) {
   m.def("normal(Tensor seed, SymInt[] size, int stream, ScalarType dtype) -> Tensor");
 }
 
-STABLE_TORCH_LIBRARY_IMPL(genbench, CPU, m) {
+GENBENCH_LIBRARY_IMPL(m) {
   m.impl("uniform", TORCH_BOX(&genbench::bindings::uniform));
   m.impl("normal", TORCH_BOX(&genbench::bindings::normal));
 }

@@ -21,17 +21,23 @@ Inputs read_inputs(const Tensor& mu, const Tensor& logvar, const OptionalTensor&
   check_like(logvar, "logvar", mu, "mu", op);
   check(eps.has_value() != seed.has_value(), op, ": give one of eps and seed");
   if (eps) check_like(*eps, "eps", mu, "mu", op);
-  return {dense(mu),  dense(logvar),
-          dense(eps), seed ? OptionalTensor(dense_seed(*seed, op)) : OptionalTensor(),
+  return {dense(mu),  dense(logvar),  dense(eps), dense_seed(seed, mu, "mu", op),
           mu.size(0), sample_size(mu)};
+}
+
+// Memory for the sums of long rows' parts, where the device's kernels ask for some.
+OptionalTensor new_partials(const Inputs& in) {
+  int64_t count = in.cols > cpu::kChunk ? in.rows * cpu::chunk_count(in.cols) : 0;
+  if constexpr (kCuda) {
+    if (in.mu.is_cuda()) count = cuda::reparameterize_kl_partials(in.rows, in.cols);
+  }
+  if (count == 0) return {};
+  return new_dense(in.mu, {count}, ScalarType::Double);
 }
 
 template <typename T>
 void run_forward(const Inputs& in, const Tensor& z, const Tensor& kl) {
-  OptionalTensor partial;
-  if (in.cols > cpu::kChunk) {
-    partial = new_dense(in.mu, {in.rows, cpu::chunk_count(in.cols)}, ScalarType::Double);
-  }
+  const OptionalTensor partial = new_partials(in);
   const ReparameterizeKlForward<T> job{read<T>(in.mu),
                                        read<T>(in.logvar),
                                        read<T>(in.eps),
@@ -41,9 +47,14 @@ void run_forward(const Inputs& in, const Tensor& z, const Tensor& kl) {
                                        write<T>(z),
                                        write<compute_t<T>>(kl),
                                        partial ? write<double>(*partial) : nullptr};
-  in_parallel(cpu::row_steps(in.rows, in.cols),
-              [&](int64_t begin, int64_t end) { cpu::reparameterize_kl_forward(job, begin, end); });
-  if (partial) cpu::reparameterize_kl_finish(job);
+  run_on(
+      in.mu, [&](auto stream) { cuda::reparameterize_kl_forward(job, stream); },
+      [&] {
+        in_parallel(cpu::row_steps(in.rows, in.cols), [&](int64_t begin, int64_t end) {
+          cpu::reparameterize_kl_forward(job, begin, end);
+        });
+        if (partial) cpu::reparameterize_kl_finish(job);
+      });
 }
 
 std::tuple<Tensor, Tensor> forward(const Tensor& mu, const Tensor& logvar,
@@ -66,9 +77,13 @@ void run_backward(const Inputs& in, const OptionalTensor& grad_z, const Optional
       read<T>(grad_z),   read<compute_t<T>>(grad_kl), read<T>(in.mu), read<T>(in.logvar),
       read<T>(in.eps),   seed_words(in.seed),         in.rows,        in.cols,
       write<T>(grad_mu), write<T>(grad_logvar)};
-  in_parallel(cpu::chunk_count(in.rows * in.cols), [&](int64_t begin, int64_t end) {
-    cpu::reparameterize_kl_backward(job, begin, end);
-  });
+  run_on(
+      in.mu, [&](auto stream) { cuda::reparameterize_kl_backward(job, stream); },
+      [&] {
+        in_parallel(cpu::chunk_count(in.rows * in.cols), [&](int64_t begin, int64_t end) {
+          cpu::reparameterize_kl_backward(job, begin, end);
+        });
+      });
 }
 
 std::tuple<Tensor, Tensor> backward(const OptionalTensor& grad_z, const OptionalTensor& grad_kl,
@@ -79,7 +94,7 @@ std::tuple<Tensor, Tensor> backward(const OptionalTensor& grad_z, const Optional
   const ScalarType type = mu.scalar_type();
   if (grad_z) check_like(*grad_z, "grad_z", mu, "mu", op);
   if (grad_kl) {
-    check_cpu(*grad_kl, op, "grad_kl");
+    check_device(*grad_kl, "grad_kl", mu, "mu", op);
     check(grad_kl->dim() == 1 && grad_kl->size(0) == in.rows &&
               grad_kl->scalar_type() == compute_type(type),
           op, ": grad_kl must be like kl");
@@ -106,7 +121,7 @@ STABLE_TORCH_LIBRARY_FRAGMENT(genbench, m) {
       " Tensor? eps, Tensor? seed) -> (Tensor grad_mu, Tensor grad_logvar)");
 }
 
-STABLE_TORCH_LIBRARY_IMPL(genbench, CPU, m) {
+GENBENCH_LIBRARY_IMPL(m) {
   m.impl("reparameterize_kl_forward", TORCH_BOX(&genbench::bindings::forward));
   m.impl("reparameterize_kl_backward", TORCH_BOX(&genbench::bindings::backward));
 }

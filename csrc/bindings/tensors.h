@@ -1,5 +1,5 @@
-// What every binding needs of torch: checks, storage types, seeds, coefficients. Stable ABI headers
-// only.
+// What every binding needs of torch: checks, storage types, seeds, coefficients, the device to run
+// on. Stable ABI headers only.
 #pragma once
 
 #include <torch/csrc/stable/library.h>
@@ -15,6 +15,7 @@
 #include "../cpu/dispatch.h"
 #include "../math/half.h"
 #include "../noise.h"
+#include "cuda_stream.h"
 
 namespace genbench::bindings {
 
@@ -64,19 +65,23 @@ inline bool same_shape(const Tensor& a, const Tensor& b) {
   return same;
 }
 
-inline void check_cpu(const Tensor& tensor, const char* op, const char* name) {
-  check(tensor.is_cpu(), op, ": ", name, " must be on the CPU");
+// On the device of `like`, which the kernels are being chosen by.
+inline void check_device(const Tensor& tensor, const char* name, const Tensor& like,
+                         const char* like_name, const char* op) {
+  check(tensor.is_cuda() == like.is_cuda() && tensor.is_cpu() == like.is_cpu() &&
+            tensor.get_device_index() == like.get_device_index(),
+        op, ": ", name, " must be on ", like_name, "'s device");
 }
 
+// A tensor (B, ...).
 inline void check_batch(const Tensor& tensor, const char* op, const char* name) {
-  check_cpu(tensor, op, name);
   check(tensor.dim() >= 1, op, ": ", name, " must have at least one dimension, the batch");
 }
 
 // A tensor of the dtype, shape and device of `like`.
 inline void check_like(const Tensor& tensor, const char* name, const Tensor& like,
                        const char* like_name, const char* op) {
-  check_cpu(tensor, op, name);
+  check_device(tensor, name, like, like_name, op);
   check(tensor.scalar_type() == like.scalar_type(), op, ": ", name, " must have ", like_name,
         "'s dtype");
   check(same_shape(tensor, like), op, ": ", name, " must have ", like_name, "'s shape");
@@ -120,12 +125,19 @@ inline int64_t sample_size(const Tensor& tensor) {
 }
 
 // Checks [key] or [key, first element]; the result must outlive what reads `seed_words` of it.
+// A seed lies where the kernels run: a seed beside data is checked against their device too.
 inline Tensor dense_seed(const Tensor& seed, const char* op) {
-  check(seed.is_cpu() && seed.scalar_type() == ScalarType::Long, op,
-        ": seed must be an int64 tensor on the CPU");
+  check(seed.scalar_type() == ScalarType::Long, op, ": seed must be an int64 tensor");
   check(seed.dim() == 1 && (seed.numel() == 1 || seed.numel() == 2), op,
         ": seed must have shape (1,) or (2,)");
   return dense(seed);
+}
+
+inline OptionalTensor dense_seed(const OptionalTensor& seed, const Tensor& like,
+                                 const char* like_name, const char* op) {
+  if (!seed) return {};
+  check_device(*seed, "seed", like, like_name, op);
+  return dense_seed(*seed, op);
 }
 
 inline SeedWords seed_words(const Tensor& seed) {
@@ -169,18 +181,18 @@ inline Storage storage_of(ScalarType type, const char* op, const char* name) {
 }
 
 // A coefficient of the samples of x (B, ...): `tensor` () or (B,), or the number. `tensor` must be
-// dense and outlive the result.
+// dense and outlive the result. A 0-d tensor on the CPU beside data on a device is read here.
 inline Coefficient coefficient(const OptionalTensor& tensor, double number, const Tensor& x,
                                const char* op, const char* name) {
   if (!tensor) return {number, nullptr, Storage::float64, false};
-  check_cpu(*tensor, op, name);
   const bool per_row = tensor->dim() == 1;
   check(tensor->dim() == 0 || (per_row && tensor->size(0) == x.size(0)), op, ": ", name,
         " must have shape () or (batch,)");
-  const Coefficient found{0, tensor->const_data_ptr(), storage_of(tensor->scalar_type(), op, name),
-                          per_row};
-  // One number in the memory of this side: by value, which any device takes.
-  return per_row ? found : Coefficient{found.of_row(0), nullptr, Storage::float64, false};
+  const Coefficient from{0, tensor->const_data_ptr(), storage_of(tensor->scalar_type(), op, name),
+                         per_row};
+  if (!per_row && tensor->is_cpu()) return {from.of_row(0), nullptr, Storage::float64, false};
+  check_device(*tensor, name, x, "x", op);
+  return from;
 }
 
 // The gradients that a backward operation was asked for, in order.
@@ -205,4 +217,31 @@ void in_parallel(int64_t steps, F f) {
   torch::stable::parallel_for(0, steps, kGrain, f);
 }
 
+// Calls on_cuda(stream) with the device of `like` current and its current stream, or on_cpu().
+// Give on_cuda an `auto` parameter: a build without CUDA then never looks for what it calls.
+template <typename OnCuda, typename OnCpu>
+void run_on(const Tensor& like, OnCuda on_cuda, OnCpu on_cpu) {
+  if constexpr (kCuda) {
+    if (like.is_cuda()) {
+      const DeviceGuard guard(like.get_device_index());
+      return on_cuda(current_stream(like.get_device_index()));
+    }
+  }
+  on_cpu();
+}
+
 }  // namespace genbench::bindings
+
+// GENBENCH_LIBRARY_IMPL(m) { m.impl(...); } registers under every device that was built for.
+#define GENBENCH_LIBRARY_IMPL(m)                                                   \
+  static void register_kernels(torch::stable::detail::StableLibrary& m);           \
+  STABLE_TORCH_LIBRARY_IMPL(genbench, CPU, library) { register_kernels(library); } \
+  GENBENCH_CUDA_IMPL                                                               \
+  static void register_kernels(torch::stable::detail::StableLibrary& m)
+
+#if defined(GENBENCH_CUDA)
+#define GENBENCH_CUDA_IMPL \
+  STABLE_TORCH_LIBRARY_IMPL(genbench, CUDA, library) { register_kernels(library); }
+#else
+#define GENBENCH_CUDA_IMPL
+#endif

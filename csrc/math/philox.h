@@ -15,7 +15,7 @@ GENBENCH_INLINE PhiloxBlock philox(uint64_t block, uint64_t stream, uint64_t key
   uint32_t c0 = static_cast<uint32_t>(block), c1 = static_cast<uint32_t>(block >> 32);
   uint32_t c2 = static_cast<uint32_t>(stream), c3 = static_cast<uint32_t>(stream >> 32);
   uint32_t k0 = static_cast<uint32_t>(key), k1 = static_cast<uint32_t>(key >> 32);
-#pragma GCC unroll 10
+  GENBENCH_UNROLL(10)
   for (int round = 0; round < 10; ++round) {
     const uint64_t p0 = static_cast<uint64_t>(c0) * 0xD2511F53u;
     const uint64_t p1 = static_cast<uint64_t>(c2) * 0xCD9E8D57u;

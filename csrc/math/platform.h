@@ -9,9 +9,12 @@
 #if defined(__CUDACC__)
 #define GENBENCH_INLINE static __host__ __device__ __forceinline__
 #define GENBENCH_MEMBER __host__ __device__ __forceinline__
+#define GENBENCH_UNROLL(count) _Pragma("unroll")
 #else
 #define GENBENCH_INLINE static inline __attribute__((always_inline))
 #define GENBENCH_MEMBER inline __attribute__((always_inline))
+#define GENBENCH_PRAGMA(text) _Pragma(#text)
+#define GENBENCH_UNROLL(count) GENBENCH_PRAGMA(GCC unroll count)
 #endif
 
 namespace genbench {

@@ -131,6 +131,7 @@ def _explain(op: str) -> dict[str, str | None]:
         return {"backend": "reference", "why": load_error(), "remedy": extension.REMEDY}
     if active() == "fused":
         why = f"the extension is loaded, CPU kernels {extension.instruction_set()}"
+        why += ", CUDA kernels built" if extension.cuda_built() else ", no CUDA kernels"
         return {"backend": "fused", "why": why, "remedy": None}
     if _block.name is not None:
         return {"backend": "reference", "why": "chosen for this block", "remedy": None}
@@ -146,7 +147,8 @@ def _transforms_active() -> bool:
 
 
 def _served(tensor: Tensor, dtypes: frozenset[torch.dtype]) -> bool:
-    return tensor.device.type == "cpu" and tensor.dtype in dtypes
+    kind = tensor.device.type
+    return tensor.dtype in dtypes and (kind == "cpu" or (kind == "cuda" and extension.cuda_built()))
 
 
 def _require(name: str) -> None:

@@ -42,6 +42,11 @@ def instruction_set() -> str:
         raise InputError(str(error)) from None
 
 
+def cuda_built() -> bool:
+    """Whether the extension has CUDA kernels that this torch can call; ROCm's calls itself cuda."""
+    return _build is not None and bool(_build.cuda) and torch.version.hip is None
+
+
 def build_info() -> dict[str, str] | None:
     """What was built and what of it runs here, by name; None without extension.
 
@@ -55,6 +60,7 @@ def build_info() -> dict[str, str] | None:
         "sources": _build.sources,
         "instruction sets": " ".join(_build.instruction_sets()),
         "instruction set in use": instruction_set(),
+        "CUDA": _build.cuda or "not built",
     }
 
 
