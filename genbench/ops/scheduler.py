@@ -56,7 +56,7 @@ class DDPMScheduler:
     (B,), on the CPU or with the data. Contents of tensors are not read: a timestep outside of the
     table is an indexing error of its device, and one that `set_timesteps` left out gives NaN.
     Coefficients are float64; `betas`, `alphas`, `alphas_cumprod` (num_train_timesteps,) are rounded
-    to float32. Under torch.compile, pass timesteps as tensors: an int is a constant there.
+    to float32.
     """
 
     order = 1
@@ -190,7 +190,8 @@ class DDPMScheduler:
                 raise TypeError(f"timestep must be an int or a tensor, got {timestep!r}")
             if not 0 <= timestep < len(self):
                 raise ValueError(f"timestep must be in [0, {len(self)}), got {timestep}")
-            return self._table(torch.device("cpu"))[:, timestep].unbind()
+            # select: [:, timestep] would be compiled again for every number.
+            return self._table(torch.device("cpu")).select(1, timestep).unbind()
         if timestep.dtype not in (torch.int32, torch.int64):
             raise TypeError(f"timestep must be int32 or int64, got {timestep.dtype}")
         if timestep.shape not in ((), (1,), x.shape[:1]):

@@ -115,9 +115,13 @@ def consumer(tmp_path):
 def test_find_package(consumer, tmp_path):
     prefix = str(tmp_path / "prefix")
     assert expected() in shell(blocks("sh")[0], consumer, PREFIX=prefix)
-    headers = {path.name for path in (tmp_path / "prefix" / "include" / "genbench").iterdir()}
-    assert {"reparameterize_kl.h", "noise.h", "math", "cpu"} <= headers
-    assert headers.isdisjoint({"bindings", "cuda"})
+    include = tmp_path / "prefix" / "include"
+    headers = [path.relative_to(include) for path in include.rglob("*.h")]
+    assert {"reparameterize_kl.h", "noise.h", "math", "cpu"} <= {h.parts[1] for h in headers}
+    assert not [h for h in headers if h.parts[1] in ("bindings", "cuda")]
+    for header in headers:  # each compiles by itself, from what was installed alone
+        line = f"echo '#include <{header}>' | g++ -std=c++17 -fsyntax-only -I {include} -x c++ -"
+        shell(line, consumer)
     (consumer / "CMakeLists.txt").write_text("find_package(genbench 99 REQUIRED)\n")
     with pytest.raises(AssertionError, match="compatible with requested version"):
         shell("cmake -S . -B build/wrong -DCMAKE_PREFIX_PATH=$PREFIX", consumer, PREFIX=prefix)
@@ -132,6 +136,7 @@ def with_sources(consumer, block):
     assert lists.read_text() != text
 
 
+@pytest.mark.slow
 @needs_compiler
 @needs_cmake
 def test_a_folder_of_the_project_as_a_shared_library(consumer):
@@ -143,9 +148,10 @@ def test_a_folder_of_the_project_as_a_shared_library(consumer):
 
 @needs_compiler
 @needs_cmake
-def test_fetch_content_finds_the_target(consumer):
+@pytest.mark.parametrize("block", [1, 2], ids=["add_subdirectory", "FetchContent"])
+def test_sources_beside_the_project_bring_the_target(consumer, block):
     """Generating fails where a target with :: in its name is missing."""
-    with_sources(consumer, blocks("cmake")[2])
+    with_sources(consumer, blocks("cmake")[block])
     shell("cmake -S . -B build", consumer)
     without = blocks("cmake")[0].replace("find_package(genbench REQUIRED)\n", "")
     (consumer / "CMakeLists.txt").write_text(without)
