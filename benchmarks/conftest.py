@@ -1,45 +1,177 @@
-"""How every operation is timed: checked first, warmed up, cache flushed, the machine in the row.
+"""The front of the benchmarks: which rows there are, and how one is measured and replayed.
 
-    pytest benchmarks/ --benchmark-only
-    pytest benchmarks/ --benchmark-only --benchmark-autosave --benchmark-compare
+    pytest benchmarks/ --benchmark-only                    2^10, 2^16, 2^20, some 2^24; one thread
+    pytest benchmarks/ --benchmark-only --full             2^10, 2^12, ... 2^24, bfloat16
+    pytest benchmarks/ --benchmark-only --device cuda
 
-A group holds the same work four times: what people write by hand with torch's own noise (eager),
-the reference formula with its Philox noise, that formula under torch.compile, and the fused kernel.
-On one thread, or as many as OMP_NUM_THREADS says. Rows under results/ are --benchmark-json files.
+docs/benchmarks.md says what the rows and columns mean. Rows under results/ are --benchmark-json
+files.
 """
 
-import os
-import platform
+import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from time import perf_counter
-from typing import Any
+from typing import Any, NamedTuple, cast
 
-import numpy as np
 import pytest
 import torch
 
-import genbench
-from genbench.ops.backend import active, build_info, load_error
+from benchmarks.check import Disagreement
+from benchmarks.machine import machine, threads
+from benchmarks.measure import Effort, Measured, measure
+from benchmarks.operation import BOTH, FORWARD, Case, Operation, checked_calls
+from benchmarks.replay import ReplayClock, replay
+from benchmarks.rows import eager_form, extra_info
+from genbench.ops.backend import describe
 
-FLUSH = 64 * 2**20  # bytes written before a timed call: more than the last cache of common CPUs
-SECONDS = 0.5  # aimed at for a row
-ROUNDS = (10, 100)
+SIZES, LARGE = (10, 16, 20), 24
+FULL_SIZES = range(10, 26, 2)
+HALF_SIZES = (16, 20, 24)  # bfloat16 in a full run
+# At 2^24 the default run leaves out what takes a minute: the reference formula and others' code.
+LARGE_VARIANTS = ("eager", "compiled", "compiled_fallback", "fused")
+SLOWEST = 5  # groups listed at the end
 
-Outputs = tuple[torch.Tensor, ...]
+CLOCK = ReplayClock()
+TOOK = pytest.StashKey[dict[str, float]]()  # group -> seconds to check and measure it
 
 
-def machine() -> dict[str, Any]:
-    """What a figure depends on besides the code."""
-    info = build_info() or {}
-    return {
-        "processor": processor(),
-        "torch": torch.__version__,
-        "genbench": genbench.__version__,
-        "threads": torch.get_num_threads(),
-        "instruction_set": info.get("instruction set in use"),
-        "compiler": info.get("compiler"),
-    }
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("genbench")
+    group.addoption("--full", action="store_true", help="all sizes, directions and dtypes")
+    group.addoption("--threads", type=int, default=1, help="threads that torch computes with")
+    group.addoption("--device", default="cpu", help="cpu or cuda")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[TOOK] = {}
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "row" not in metafunc.fixturenames:
+        return
+    full: Any = metafunc.config.getoption("full")
+    named: Any = metafunc.config.getoption("device")
+    device, module = torch.device(named), cast(Any, metafunc.module)
+    cases = [
+        case
+        for operation in module.OPERATIONS
+        for case in (full_cases if full else default_cases)(operation, device)
+    ]
+    rows = [(case, variant) for case in cases for variant in variants_of(case, full)]
+    ids = [f"{case.id}-{variant}" for case, variant in rows]
+    metafunc.parametrize("row", rows, indirect=True, ids=ids)
+
+
+def default_cases(operation: Operation, device: torch.device) -> Iterator[Case]:
+    for direction in operation.directions:
+        for size in (*SIZES, *([LARGE] if operation.large else [])):
+            yield Case(operation, direction, 2**size, device=device)
+
+
+def full_cases(operation: Operation, device: torch.device) -> Iterator[Case]:
+    for direction in (FORWARD, BOTH):
+        if direction in operation.floors:
+            for size in FULL_SIZES:
+                yield Case(operation, direction, 2**size, device=device)
+            for size in HALF_SIZES:
+                yield Case(operation, direction, 2**size, torch.bfloat16, device)
+
+
+def variants_of(case: Case, full: bool) -> list[str]:
+    names = case.operation.variants()
+    some = case.elements == 2**LARGE and not full
+    return [name for name in names if name in LARGE_VARIANTS] if some else names
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if rows_case(item) is not None:
+            item.add_marker(pytest.mark.benchmark(timer=CLOCK))
+
+
+def rows_case(item: pytest.Item) -> tuple[Case, str] | None:
+    spec = getattr(item, "callspec", None)
+    return spec.params.get("row") if spec is not None else None
+
+
+@pytest.fixture
+def row(request: pytest.FixtureRequest, benchmark: Any, group_of: Any) -> Callable[[], None]:
+    """Measures the group of this row unless that is done, and replays the row's part."""
+    case, variant = request.param
+    benchmark.group = case.group
+
+    def run() -> None:
+        group = group_of(case, timed=benchmark.enabled)
+        if variant in group.absent:
+            pytest.skip(group.absent[variant])
+        if variant in group.wrong:
+            raise group.wrong[variant]
+        if group.measured is None:
+            replay(benchmark, CLOCK, [0.0])
+            return
+        label = eager_form(group.measured.reused) if variant == "eager" else variant
+        benchmark.extra_info.update(extra_info(case, label, group.measured) | group.machine)
+        replay(benchmark, CLOCK, group.measured.reused[label])
+
+    return run
+
+
+class Group(NamedTuple):
+    """What became of one comparison."""
+
+    absent: dict[str, str]  # variant -> why it cannot run here
+    wrong: dict[str, Disagreement]
+    measured: Measured | None  # None where nothing is to be timed
+    machine: dict[str, Any]
+
+
+@pytest.fixture(scope="session")
+def group_of(pytestconfig: pytest.Config, request: pytest.FixtureRequest) -> Iterator[Any]:
+    """(case, timed) -> Group, measured at the first call."""
+    known: dict[str, Group] = {}
+    asked: dict[str, list[str]] = {}
+    for case, variant in filter(None, map(rows_case, request.session.items)):
+        asked.setdefault(case.group, []).append(variant)
+
+    def find(case: Case, timed: bool) -> Group:
+        if case.group not in known:
+            started = time.perf_counter()
+            known[case.group] = run_group(case, asked[case.group], timed)
+            pytestconfig.stash[TOOK][case.group] = time.perf_counter() - started
+        return known[case.group]
+
+    count: Any = pytestconfig.getoption("threads")
+    with threads(count):
+        yield find
+
+
+def run_group(case: Case, variants: list[str], timed: bool) -> Group:
+    absent = {name: why for name in variants if (why := why_absent(case, name))}
+    present = [name for name in variants if name not in absent]
+    calls, wrong = checked_calls(case, present)
+    measured = None
+    about = machine(case.device)  # before: the load of others, not that of this measurement
+    if timed and calls:
+        measured = measure(
+            calls,
+            elements=case.elements,
+            moved_bytes=case.moved_bytes,
+            device=case.device,
+            effort=Effort(),
+        )
+    return Group(absent, wrong, measured, about)
+
+
+def why_absent(case: Case, variant: str) -> str | None:
+    """One line on why a variant cannot run here; None where it can."""
+    if variant == "fused":
+        (status,) = (entry for entry in describe() if entry["op"] == case.operation.name)
+        return None if status["backend"] == "fused" else f"not fused: {status['why']}"
+    if variant in case.operation.rivals:
+        try:
+            case.operation.rivals[variant]()
+        except ImportError as error:
+            return str(error)
+    return None
 
 
 def pytest_benchmark_update_json(config: Any, benchmarks: Any, output_json: dict[str, Any]) -> None:
@@ -48,94 +180,15 @@ def pytest_benchmark_update_json(config: Any, benchmarks: Any, output_json: dict
     output_json["machine_info"] = {key: output_json["machine_info"][key] for key in kept}
     for row in output_json["benchmarks"]:
         row["stats"].pop("data", None)
+        row.pop("params", None)  # objects; extra_info holds what they say
 
 
-def processor() -> str:
-    table = Path("/proc/cpuinfo")
-    lines = table.read_text().splitlines() if table.is_file() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
-
-
-@pytest.fixture(autouse=True)
-def threads() -> Iterator[None]:
-    """One by default: a row then does not tell of what else runs on the other cores."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(params=["eager", "reference", "compiled", "fused"])
-def variant(request: pytest.FixtureRequest) -> str:
-    """Which of a group's four rows this is."""
-    if request.param == "fused" and active() != "fused":
-        pytest.skip(load_error() or "GENBENCH_BACKEND=reference")
-    torch.compiler.reset()  # the limit on compiled shapes of one function counts over all tests
-    return request.param
-
-
-@pytest.fixture
-def time_it(benchmark: Any, variant: str) -> Callable[..., None]:
-    """Times a call and notes the machine, the working set and percentiles in its row."""
-
-    def run(
-        call: Callable[[], Outputs],
-        truth: Outputs,
-        *,
-        group: str,
-        elements: int,
-        bytes_per_element: int,
-        tolerance: float,
-        found: Outputs | None = None,  # checked instead where the call draws other noise
-    ) -> None:
-        refuse_if_different(call() if found is None else found, truth, tolerance)
-        flushed = elements >= 2**16  # smaller calls measure the way to the kernel, not memory
-        benchmark.group = f"{group}, 2^{elements.bit_length() - 1} elements"
-        row = machine() | {"variant": variant, "elements": elements}
-        row["working_set_bytes"] = elements * bytes_per_element
-        row["cache"] = "flushed before every call" if flushed else "warm"
-        benchmark.extra_info.update(row)
-        scratch = torch.zeros(FLUSH // 4) if flushed else torch.zeros(1)
-        benchmark.pedantic(
-            call,
-            setup=lambda: flush(scratch),
-            rounds=rounds(call, scratch),
-            warmup_rounds=3,
-        )
-        if benchmark.stats is not None:  # None under --benchmark-disable
-            benchmark.extra_info.update(summary(benchmark.stats.stats.data, row))
-
-    return run
-
-
-def refuse_if_different(found: Outputs, truth: Outputs, tolerance: float) -> None:
-    """A wrong result has no speed."""
-    for a, b in zip(found, truth, strict=True):
-        torch.testing.assert_close(a, b, rtol=tolerance, atol=tolerance)
-
-
-def flush(scratch: torch.Tensor) -> None:
-    scratch.add_(1)
-
-
-def rounds(call: Callable[[], Outputs], scratch: torch.Tensor) -> int:
-    """As many as fit into SECONDS, from one timed call."""
-    flush(scratch)
-    started = perf_counter()
-    call()
-    flush(scratch)
-    spent = perf_counter() - started
-    low, high = ROUNDS
-    return int(min(max(SECONDS / spent, low), high))
-
-
-def summary(seconds: list[float], row: dict[str, Any]) -> dict[str, float]:
-    p10, p50, p90 = np.percentile(seconds, [10, 50, 90])
-    return {
-        "p10_us": round(p10 * 1e6, 2),
-        "median_us": round(p50 * 1e6, 2),
-        "p90_us": round(p90 * 1e6, 2),
-        "ns_per_element": round(p50 * 1e9 / row["elements"], 3),
-        "gigabytes_per_second": round(row["working_set_bytes"] / p50 / 1e9, 2),
-    }
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    took = config.stash[TOOK]
+    if not took:
+        return
+    slowest = sorted(took.items(), key=lambda item: -item[1])[:SLOWEST]
+    terminalreporter.section("groups that took longest, checked and measured")
+    for group, seconds in slowest:
+        terminalreporter.write_line(f"{seconds:7.1f} s  {group}")
+    terminalreporter.write_line(f"{sum(took.values()):7.1f} s  all {len(took)} groups")

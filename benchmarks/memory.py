@@ -1,0 +1,93 @@
+"""What a call finds in the caches and in the allocator: flushed caches, reused or fresh memory.
+
+An operation that returns new tensors pays for new pages of memory, or not, as the C library
+decides: glibc gives blocks of 32 MiB and more back to the system at every free and faults them in
+again, page by page, which costs more than most kernels. Both ends are measured, for every variant
+alike:
+
+reused  freed memory stays in the process (mallopt: no mmap, no trim) and was written before, so
+        that a call faults no page; what preallocated outputs give, for temporaries too
+fresh   freed memory goes back to the system before every call (malloc_trim, mmap from 64 KiB on),
+        so that every page a call touches for the first time is a fault
+
+Neither is taken on trust: `page_faults` of a row is what the median call caused.
+"""
+
+import ctypes
+import platform
+import resource
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+
+from benchmarks.machine import last_cache_bytes
+
+# mallopt(3): M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_MMAP_MAX
+TRIM, MMAP_FROM, MMAPS = -1, -3, -4
+NEVER = -1
+POOL = 64 * 2**20  # bytes kept beyond what is asked for
+
+
+def controllable() -> bool:
+    """Whether the C library's allocator can be told what to keep: glibc's can."""
+    return platform.libc_ver()[0] == "glibc"
+
+
+@contextmanager
+def reused(pool_bytes: int) -> Iterator[None]:
+    """Freed memory stays in the process, and so much of it is there from the start; as the system
+    has it where this is not controllable."""
+    if not controllable():
+        yield
+        return
+    _set({MMAPS: 0, TRIM: NEVER})
+    torch.ones(pool_bytes + POOL, dtype=torch.uint8)  # written and freed
+    try:
+        yield
+    finally:
+        _set({MMAPS: 65536, TRIM: 128 * 2**10})  # glibc's defaults
+
+
+@contextmanager
+def fresh() -> Iterator[Callable[[], None]]:
+    """Gives what returns all freed memory to the system; call it before each timed call.
+
+    To be entered inside `reused`, and only where `controllable`.
+    """
+    _set({MMAPS: 65536, MMAP_FROM: 64 * 2**10, TRIM: 64 * 2**10})
+    trim = ctypes.CDLL(None).malloc_trim
+    try:
+        yield lambda: trim(0)
+    finally:
+        _set({MMAPS: 0, TRIM: NEVER})
+
+
+def page_faults() -> int:
+    """Pages that this process has faulted in, without reading from a disk."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+
+
+def flusher(device: torch.device) -> Callable[[], torch.Tensor]:
+    """Evicts every cache of the device by rewriting twice the size of the last one."""
+    if device.type == "cuda":
+        last = torch.cuda.get_device_properties(device).L2_cache_size
+    else:
+        last = last_cache_bytes()
+    scratch = torch.zeros(2 * last // 4, device=device)
+    # Read and written: plain stores may go around the cache.
+    return lambda: scratch.add_(1)
+
+
+def copy_of(total_bytes: int, device: torch.device) -> Callable[[], object]:
+    """A copy that moves this many bytes, half read and half written, into touched memory."""
+    source = torch.ones(max(total_bytes // 2, 4) // 4, device=device)
+    target = torch.ones_like(source)
+    return lambda: target.copy_(source)
+
+
+def _set(values: dict[int, int]) -> None:
+    mallopt = ctypes.CDLL(None).mallopt
+    for name, value in values.items():
+        if mallopt(name, value) != 1:
+            raise OSError(f"mallopt({name}, {value}) was refused")
