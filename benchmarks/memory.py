@@ -42,11 +42,21 @@ def reused(pool_bytes: int) -> Iterator[None]:
         yield
         return
     _set({MMAPS: 0, TRIM: NEVER})
-    torch.ones(pool_bytes + POOL, dtype=torch.uint8)  # written and freed
+    fill(pool_bytes + POOL)
     try:
         yield
     finally:
         _set({MMAPS: 65536, TRIM: 128 * 2**10})  # glibc's defaults
+
+
+def fill(pool_bytes: int) -> None:
+    """Writes and frees so much memory, and all that the heap had free before."""
+    end_of_heap = ctypes.CDLL(None).sbrk
+    end_of_heap.restype = ctypes.c_void_p
+    start, block, held = end_of_heap(0), 2**20, []
+    # The heap grows only when no free block is left in it.
+    while len(held) * block < pool_bytes or end_of_heap(0) == start:
+        held.append(torch.ones(block, dtype=torch.uint8))
 
 
 @contextmanager

@@ -20,8 +20,9 @@ CPU = torch.device("cpu")
 SEED = 1
 Function = Callable[..., Outputs]  # (*inputs) -> outputs
 
-# float32: noise agrees within 1e-5 and a sigma of 15 multiplies it. Half: rounded results.
-TOLERANCE = {torch.float32: 2e-4, torch.bfloat16: 3e-2}
+# float32: noise agrees within 1e-5 and a sigma of 15 multiplies it. bfloat16: 8 bits, and eager
+# forms round between their steps.
+TOLERANCE = {torch.float32: 2e-4, torch.bfloat16: 6e-2}
 
 
 class Noise(NamedTuple):

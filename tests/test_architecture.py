@@ -124,7 +124,8 @@ def test_long_functions_are_seen():
 
 
 def python_files() -> list[Path]:
-    return [path for folder in ("genbench", "tools", "benchmarks") for path in (ROOT / folder).rglob("*.py")]
+    folders = ("genbench", "tools", "benchmarks")
+    return [path for folder in folders for path in (ROOT / folder).rglob("*.py")]
 
 
 def test_files_and_functions_are_short():
