@@ -37,4 +37,15 @@ template <typename T>
 void interpolate_backward(const InterpolateBackward<T>& job, int64_t begin, int64_t end);
 
 }  // namespace cpu
+
+namespace cuda {
+
+// Queue their kernels on `stream` of the current device and wait for nothing.
+template <typename T>
+void interpolate(const Interpolate<T>& job, Stream stream);
+
+template <typename T>
+void interpolate_backward(const InterpolateBackward<T>& job, Stream stream);
+
+}  // namespace cuda
 }  // namespace genbench

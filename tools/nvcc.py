@@ -17,7 +17,11 @@ from typing import TypeVar
 Item = TypeVar("Item")
 OLDEST = 80  # bfloat16 conversions in one instruction
 DEFAULT = "8.0 9.0+PTX"
-FLAGS = ["-std=c++17", "-O3", "--compiler-options=-fPIC,-fvisibility=hidden,-Wall,-Wextra"]
+FLAGS = [
+    "-std=c++17",
+    "-O3",
+    "--compiler-options=-fPIC,-fvisibility=hidden,-Wall,-Wextra,-Wno-unknown-pragmas",
+]
 
 
 class Refusal(Exception):

@@ -32,8 +32,12 @@ Tensor interpolate(const Tensor& real, const Tensor& fake, const OptionalTensor&
     const Interpolate<T> job{
         read<T>(dense_real), read<T>(dense_fake), weight.value, seed_words(weight.seed),
         real.size(0),        sample_size(real),   write<T>(out)};
-    in_parallel(cpu::chunk_count(out.numel()),
-                [&](int64_t begin, int64_t end) { cpu::interpolate(job, begin, end); });
+    run_on(
+        out, [&](auto stream) { cuda::interpolate(job, stream); },
+        [&] {
+          in_parallel(cpu::chunk_count(out.numel()),
+                      [&](int64_t begin, int64_t end) { cpu::interpolate(job, begin, end); });
+        });
   });
   return out;
 }
@@ -52,8 +56,13 @@ std::vector<Tensor> interpolate_backward(const Tensor& grad, const OptionalTenso
                                      seed_words(weight.seed), grad.size(0),
                                      sample_size(grad),       grads.add<T>(need_real),
                                      grads.add<T>(need_fake)};
-    in_parallel(cpu::chunk_count(grad.numel()),
-                [&](int64_t begin, int64_t end) { cpu::interpolate_backward(job, begin, end); });
+    run_on(
+        grad, [&](auto stream) { cuda::interpolate_backward(job, stream); },
+        [&] {
+          in_parallel(cpu::chunk_count(grad.numel()), [&](int64_t begin, int64_t end) {
+            cpu::interpolate_backward(job, begin, end);
+          });
+        });
   });
   return grads.needed;
 }
@@ -72,7 +81,7 @@ STABLE_TORCH_LIBRARY_FRAGMENT(genbench, m) {
       " bool need_real, bool need_fake) -> Tensor[]");
 }
 
-STABLE_TORCH_LIBRARY_IMPL(genbench, CPU, m) {
+GENBENCH_LIBRARY_IMPL(m) {
   m.impl("interpolate", TORCH_BOX(&genbench::bindings::interpolate));
   m.impl("interpolate_backward", TORCH_BOX(&genbench::bindings::interpolate_backward));
 }

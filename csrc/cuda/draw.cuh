@@ -50,4 +50,14 @@ __device__ void draw_pack(Seed seed, uint64_t stream, int64_t begin, C (&out)[kC
   }
 }
 
+// The uniform number of one element.
+template <typename C>
+__device__ C uniform_at(Seed seed, uint64_t stream, int64_t element) {
+  const uint64_t at = (seed.first & 3) + static_cast<uint64_t>(element);
+  const PhiloxBlock random = philox((seed.first >> 2) + (at >> 2), stream, seed.key);
+  const uint32_t low = (at & 1) != 0 ? random.word[1] : random.word[0];
+  const uint32_t high = (at & 1) != 0 ? random.word[3] : random.word[2];
+  return genbench::uniform<C>((at & 2) != 0 ? high : low);
+}
+
 }  // namespace genbench::cuda

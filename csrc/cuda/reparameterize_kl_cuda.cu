@@ -96,25 +96,21 @@ __global__ void __launch_bounds__(kThreads)
   const Seed seed = has_z ? read_seed(job) : Seed{};
   const int64_t size = job.rows * job.cols;
   const int64_t step = static_cast<int64_t>(gridDim.x) * kThreads;
+  const auto read_grad_kl = [&](int64_t row) { return has_kl ? job.grad_kl[row] : C(0); };
+  auto rows = row_weights<C>(read_grad_kl, job.cols);
   for (int64_t pack = first_thread(); pack < pack_count<T>(size); pack += step) {
     const Span span = span_of<T>(pack * kPack<T>, 0, size, vectors);
     C mu[kPack<T>], logvar[kPack<T>], grad_z[kPack<T>] = {}, eps[kPack<T>] = {};
-    C grad_kl[kPack<T>] = {};
     load_pack(job.mu, span, mu);
     load_pack(job.logvar, span, logvar);
     if (has_z) load_pack(job.grad_z, span, grad_z);
     if (has_z) read_eps(job.eps, seed, span, eps);
-    if (has_kl) {
-      spread_rows(
-          span.begin, job.cols, size, [&](int64_t row) { return job.grad_kl[row]; }, grad_kl);
-    }
-#pragma unroll
-    for (int i = 0; i < kPack<T>; ++i) {
-      const LatentGradient<C> grad = {grad_z[i], grad_kl[i], has_z, has_kl};
+    rows.template over<kPack<T>>(span, [&](int i, C grad_kl) {
+      const LatentGradient<C> grad = {grad_z[i], grad_kl, has_z, has_kl};
       const LatentSlopes<C> slopes = latent_slopes(mu[i], logvar[i], eps[i], grad);
       mu[i] = slopes.mu;
       logvar[i] = slopes.logvar;
-    }
+    });
     store_pack(mu, span, job.grad_mu);
     store_pack(logvar, span, job.grad_logvar);
   }

@@ -41,25 +41,42 @@ inline Partials prepare_partials(double* memory, int64_t rows, int64_t segments,
 
 // a / b for a >= 0, b > 0: 64-bit division takes some 100 instructions, 32-bit a quarter of that.
 __device__ inline int64_t quotient(int64_t a, int64_t b) {
+  if (a < b) return 0;
   if (((a | b) >> 32) != 0) return a / b;
   return static_cast<uint32_t>(a) / static_cast<uint32_t>(b);
 }
 
-// values[i] of the row of each element of a pack at `begin`, for elements below `count`.
-template <typename C, int kCount, typename Read>
-__device__ void spread_rows(int64_t begin, int64_t cols, int64_t count, Read read,
-                            C (&out)[kCount]) {
-  int64_t row = quotient(begin, cols);
-  int64_t next = (row + 1) * cols;  // where the next row begins
-  C value = read(row);
+// What the elements of a tensor [rows, cols] have in common with their row: of_row(row), evaluated
+// when a thread comes to another row.
+template <typename Weight, typename OfRow>
+class RowWeights {
+ public:
+  __device__ RowWeights(OfRow of_row, int64_t cols) : of_row_(of_row), cols_(cols) {}
+
+  // body(i, weight) for each element i of the pack, row by row. A loop over rows, not over
+  // elements, so that the compiler lays out of_row once.
+  template <int kCount, typename Body>
+  __device__ void over(const Span& span, Body body) {
+    const int64_t end = span.begin + span.last;
+    for (int64_t row = quotient(span.begin, cols_); row * cols_ < end; ++row) {
+      if (row != kept_) weight_ = of_row_(kept_ = row);
+      const int64_t low = row * cols_ - span.begin, high = low + cols_;
 #pragma unroll
-  for (int i = 0; i < kCount; ++i) {
-    if (begin + i == next && next < count) {
-      value = read(++row);
-      next += cols;
+      for (int i = 0; i < kCount; ++i) {
+        if (low <= i && i < high) body(i, weight_);
+      }
     }
-    out[i] = value;
   }
+
+ private:
+  OfRow of_row_;
+  int64_t cols_, kept_ = -1;
+  Weight weight_ = {};
+};
+
+template <typename Weight, typename OfRow>
+__device__ RowWeights<Weight, OfRow> row_weights(OfRow of_row, int64_t cols) {
+  return {of_row, cols};
 }
 
 }  // namespace genbench::cuda
