@@ -7,10 +7,10 @@ BIN := .venv/bin
 CSRC = $(shell find csrc -name '*.h' -o -name '*.cpp' -o -name '*.cu' -o -name '*.cuh')
 
 .DEFAULT_GOAL := help
-.PHONY: help env study test test-slow bench wheel format check clean
+.PHONY: help env study test test-slow bench bench-record wheel format check clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.* ## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "make %-10s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):.* ## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "make %-12s %s\n", $$1, $$2 }'
 
 env: ## the environment in .venv with the extension built, nothing else
 	@command -v $(PYTHON) >/dev/null || { echo "no $(PYTHON) on PATH; set PYTHON=/path/to/python3" >&2; exit 2; }
@@ -25,8 +25,14 @@ test: env ## the test suite
 test-slow: env ## the same with ten times the generated cases, and the tests marked slow
 	@$(BIN)/python -m pytest --hypothesis-profile=slow -m "slow or not slow" $(ARGS)
 
-bench: env ## time each operation against its reference
+bench: env ## time each operation against eager torch, torch.compile and libraries
 	@$(BIN)/python -m pytest benchmarks/ --benchmark-only $(ARGS)
+
+bench-record: env ## the same into benchmarks/results/cpu.json, its tables and picture, README
+	@$(BIN)/python -m pytest benchmarks/ --benchmark-only -q \
+		--benchmark-json=benchmarks/results/cpu.json $(ARGS)
+	@$(BIN)/python -m benchmarks.report benchmarks/results/cpu.json \
+		--out docs/benchmarks --readme README.md
 
 wheel: env ## a source distribution and the wheel built from it, in dist/
 	@rm -rf dist
