@@ -51,6 +51,15 @@ def either(request):
         yield request.param
 
 
+@pytest.fixture(scope="module")
+def one_thread():
+    """For calls so small that threads would only wait for each other."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture
 def rng():
     return torch.Generator().manual_seed(7)

@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from samples import philox
 
 from genbench.ops import fold_seed
 from genbench.ops import reference as ref
@@ -24,41 +25,9 @@ ffffffff ffffffff ffffffff ffffffff ffffffff ffffffff 408f276d 41c83b0e a20bc7c6
 """
 
 
-def numpy_words(key, elements, stream=0):
-    """One word an element, by unsigned 64-bit products; elements: Python ints modulo 2^64."""
-    e = np.array([int(element) % 2**64 for element in elements], dtype=np.uint64)
-    block, lane = e // np.uint64(4), (e % np.uint64(4)).astype(int)
-    low = np.uint64(2**32 - 1)
-    full = [np.full_like(block, (stream >> shift) % 2**32) for shift in (0, 32)]
-    state = [block & low, block >> np.uint64(32), *full]
-    keys = [np.uint64(key % 2**64 % 2**32), np.uint64(key % 2**64 // 2**32)]
-    for turn in range(10):
-        k = [
-            (int(word) + turn * bump) % 2**32
-            for word, bump in zip(keys, (0x9E3779B9, 0xBB67AE85), strict=True)
-        ]
-        a, b = state[0] * np.uint64(0xD2511F53), state[2] * np.uint64(0xCD9E8D57)
-        state = [
-            (b >> np.uint64(32)) ^ state[1] ^ np.uint64(k[0]),
-            b & low,
-            (a >> np.uint64(32)) ^ state[3] ^ np.uint64(k[1]),
-            a & low,
-        ]
-    return np.stack(state)[lane, np.arange(len(e))]
-
-
-def numpy_uniform(key, elements, stream=0):
-    return (numpy_words(key, elements, stream).astype(np.float64) + 0.5) / 2**32
-
-
-def numpy_normal(key, elements, stream=0):
-    """Box-Muller as a complex number: the real part on even elements, the imaginary on odd."""
-    even = [element - element % 2 for element in elements]
-    radius = np.sqrt(-np.log(numpy_uniform(key, even, stream) ** 2))
-    angle = numpy_uniform(key, [element + 1 for element in even], stream)
-    z = radius * np.exp(2j * np.pi * angle)
-    odd = [element % 2 == 1 for element in elements]
-    return np.where(odd, np.imag(z), np.real(z))
+def from_first(first, n):
+    """The numbers of n elements: the first one is unsigned, and nothing wraps around."""
+    return range(first % 2**64, first % 2**64 + n)
 
 
 def key_seed(key, *first):
@@ -82,21 +51,21 @@ def test_known_answer_through_uniform(api):
 def test_all_ones_through_uniform(api):
     """Key -1 is all ones; the last element's counter is 2^62 - 1, not all ones: NumPy decides."""
     u = api.uniform(4, seed=key_seed(-1, -4), stream=2**63 - 1, dtype=torch.float64)
-    expected = numpy_uniform(-1, range(-4, 0), 2**63 - 1)
+    expected = philox.uniform(-1, range(-4, 0), 2**63 - 1)
     assert torch.equal(u, torch.from_numpy(expected))
 
 
 @given(key=INT64, first=INT64, stream=st.integers(0, 2**63 - 1), n=st.integers(0, 9))
 def test_uniform_equals_numpy(key, first, stream, n):
     u = ref.uniform((n,), seed=key_seed(key, first), stream=stream, dtype=torch.float64)
-    expected = numpy_uniform(key, range(first, first + n), stream)
+    expected = philox.uniform(key, from_first(first, n), stream)
     assert np.array_equal(u.numpy(), expected)
 
 
 @given(key=INT64, first=INT64, stream=st.integers(0, 2**63 - 1), n=st.integers(0, 9))
 def test_normal_equals_numpy(key, first, stream, n):
     z = ref.normal((n,), seed=key_seed(key, first), stream=stream, dtype=torch.float64)
-    expected = numpy_normal(key, range(first, first + n), stream)
+    expected = philox.normal(key, from_first(first, n), stream)
     # log(u^2) rounds u^2: 1e-16 over |log u|, and the root stretches it near u = 1
     np.testing.assert_allclose(z.numpy(), expected, rtol=1e-9, atol=1e-11)
 
@@ -115,8 +84,8 @@ def test_dtypes_draw_the_same_words(api, dtype, error):
     z, u = (draw((2, 501), seed=seed, dtype=dtype) for draw in (api.normal, api.uniform))
     assert z.dtype == u.dtype == dtype
     elements = range(3, 3 + 1002)
-    np.testing.assert_allclose(z.double().numpy().ravel(), numpy_normal(12, elements), atol=error)
-    np.testing.assert_allclose(u.double().numpy().ravel(), numpy_uniform(12, elements), atol=error)
+    np.testing.assert_allclose(z.double().numpy().ravel(), philox.normal(12, elements), atol=error)
+    np.testing.assert_allclose(u.double().numpy().ravel(), philox.uniform(12, elements), atol=error)
 
 
 @pytest.mark.parametrize("name", ["uniform", "normal"])
@@ -132,9 +101,9 @@ def test_shards_are_pieces_of_the_whole(api, name, cuts):
 def test_far_elements(api, first):
     """2^34 elements are 2^32 blocks: there the second counter word begins to count."""
     u = api.uniform(6, seed=key_seed(9, first), dtype=torch.float64)
-    assert np.array_equal(u.numpy(), numpy_uniform(9, range(first, first + 6)))
+    assert np.array_equal(u.numpy(), philox.uniform(9, range(first, first + 6)))
     z = api.normal(6, seed=key_seed(9, first), dtype=torch.float64)
-    np.testing.assert_allclose(z.numpy(), numpy_normal(9, range(first, first + 6)), rtol=1e-9)
+    np.testing.assert_allclose(z.numpy(), philox.normal(9, range(first, first + 6)), rtol=1e-9)
 
 
 @pytest.mark.parametrize("shape", [(), (0,), (3, 0, 2), 5, (2, 3), torch.Size([7])])

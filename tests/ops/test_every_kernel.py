@@ -1,0 +1,145 @@
+"""The raw operations as the public ones call them: schemas, memory, threads, instruction sets."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from samples import FLOATS, OPERATIONS
+from samples.bounds import BOUNDS, bound
+from samples.errors import differentiate, distance, roundoff
+from samples.operation import arrange
+from torch.library import opcheck
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from genbench import ops
+from genbench.ops.backend import _KERNELS
+
+each_op = pytest.mark.parametrize("op", OPERATIONS.values(), ids=OPERATIONS)
+pytestmark = pytest.mark.usefixtures("one_thread")
+INT64 = st.integers(-(2**63), 2**63 - 1)
+
+
+def outputs(op, arguments):
+    """Results and slopes, in one list, without and with the usual gradients."""
+    found = []
+    for leaves in ({}, op.leaves(arguments, learned=False)):
+        results, _, slopes = differentiate(op, lambda a: op.run(ops, a), arguments, leaves)
+        found += [*(y.detach() for y in results), *slopes.values()]
+    return found
+
+
+class RawCalls(TorchDispatchMode):
+    """Keeps one call of each kind: of an operation with arguments of these dtypes and ranks."""
+
+    def __init__(self):
+        super().__init__()
+        self.calls = {}
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        if func.namespace == "genbench":
+            kinds = tuple(
+                (a.dtype, a.ndim, a.numel() == 0) if isinstance(a, torch.Tensor) else type(a)
+                for a in args
+            )
+            kept = tuple(a.clone() if isinstance(a, torch.Tensor) else a for a in args)
+            self.calls.setdefault((func, kinds), kept)
+        return func(*args, **(kwargs or {}))
+
+
+def raw_calls(dtypes, layouts):
+    with RawCalls() as recorder:
+        for op in OPERATIONS.values():
+            for build in op.variants.values():
+                sample = build((2, 3), torch.Generator().manual_seed(1))
+                for dtype in dtypes:
+                    for layout in layouts:
+                        if op.takes_empty or layout != "empty":
+                            outputs(op, arrange(op, sample, dtype, layout))
+    return recorder.calls
+
+
+def test_schemas_and_fake_kernels(kernels):
+    """All parts of opcheck, for every raw operation, with what the public functions hand it."""
+    calls = raw_calls([torch.float32, torch.bfloat16], ["contiguous", "empty"])
+    for (raw, _), arguments in calls.items():
+        opcheck(raw, arguments)
+    registered = {
+        schema.name for schema in torch._C._jit_get_all_schemas() if "genbench::" in schema.name
+    }
+    # one that no public function reaches has no test, and no use
+    assert {raw.name().removesuffix(".default") for raw, _ in calls} == registered
+
+
+@each_op
+def test_uninitialised_memory_is_never_read(kernels, op):
+    """torch fills what it allocates with NaN here: a gap in a result would show."""
+    for sample in op.samples():
+        for dtype in FLOATS:
+            arguments = arrange(op, sample, dtype, "contiguous")
+            plain = outputs(op, arguments)
+            torch.use_deterministic_algorithms(True)
+            try:
+                assert torch.empty(9).isnan().all()
+                poisoned = outputs(op, arguments)
+            finally:
+                torch.use_deterministic_algorithms(False)
+            for a, b in zip(poisoned, plain, strict=True):
+                assert torch.equal(a, b)
+
+
+@each_op
+@pytest.mark.parametrize("shape", [(1, 100_003), (300, 1000), (70_000, 2)], ids=str)
+def test_threads_do_not_change_a_bit(kernels, op, shape):
+    if op.name not in _KERNELS:
+        pytest.skip("it has no kernel yet")
+    before = torch.get_num_threads()
+    try:
+        for i, build in enumerate(op.variants.values()):
+            sample = build(shape, torch.Generator().manual_seed(2))
+            arguments = arrange(op, sample, FLOATS[i % len(FLOATS)], "contiguous")
+            found = []
+            for threads in (1, 2, 3):
+                torch.set_num_threads(threads)
+                found.append(outputs(op, arguments))
+            for one, two, three in zip(*found, strict=True):
+                assert torch.equal(one, two) and torch.equal(one, three)
+    finally:
+        torch.set_num_threads(before)
+
+
+SWEEP = f"""
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+torch.set_num_threads(1)
+from samples.sweep import measure
+out = {{place: error.units for place, error in measure("public", ["contiguous"]).items()}}
+"""
+
+
+def test_every_instruction_set(in_instruction_set):
+    errors = in_instruction_set(SWEEP)
+    assert len(errors) == sum(len(quantities) for quantities in BOUNDS.values()) * len(FLOATS)
+    for place, units in errors.items():
+        assert units <= bound(*place), (place, units)
+
+
+shapes = st.lists(st.integers(1, 5), min_size=1, max_size=4) | st.tuples(
+    st.integers(1, 2), st.integers(1, 1100)
+)
+
+
+@each_op
+@given(shape=shapes, draw=st.integers(0, 2**32), seed=st.tuples(INT64, INT64), data=st.data())
+def test_fused_equals_reference(op, shape, draw, seed, data):
+    """Both within the bound of the truth, so within two bounds of each other."""
+    build = data.draw(st.sampled_from([*op.variants.values()]))
+    dtype = data.draw(st.sampled_from(FLOATS))
+    arguments = build(tuple(shape), torch.Generator().manual_seed(draw))
+    if "seed" in arguments:
+        arguments["seed"] = torch.tensor(seed)
+    arguments = arrange(op, arguments, dtype, "contiguous")
+    fused, plain = op.run(ops, arguments), op.run(ops.reference, arguments)
+    for name, a, b in zip(op.results, fused, plain, strict=True):
+        unit = roundoff(dtype if op.roundoff_of_data else a.dtype)
+        assert distance(a, b.double(), unit).units <= 2 * bound(op.name, name, dtype)
