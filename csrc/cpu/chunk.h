@@ -26,13 +26,13 @@ void write_chunk(const C* __restrict from, int64_t count, T* __restrict to) {
 }
 
 // Sixteen running sums folded in a fixed order, then the remainder.
-template <typename C>
-C sum(const C* __restrict term, int64_t count) {
+template <typename C, typename Total = C>
+Total sum(const C* __restrict term, int64_t count) {
   constexpr int kLanes = 16;
-  C total = 0;
+  Total total = 0;
   int64_t i = 0;
   if (count >= kLanes) {
-    C lane[kLanes] = {};
+    Total lane[kLanes] = {};
     for (; i + kLanes <= count; i += kLanes) {
       for (int j = 0; j < kLanes; ++j) lane[j] += term[i + j];
     }

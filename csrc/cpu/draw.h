@@ -26,6 +26,14 @@ struct NormalLaw {
   }
 };
 
+// The words themselves.
+struct WordLaw {
+  template <typename C>
+  GENBENCH_INLINE Pair<C> draw(uint32_t w0, uint32_t w1) {
+    return {w0, w1};
+  }
+};
+
 // The kGroup elements of the blocks from `block` on.
 template <typename Law, typename C>
 void draw_group(uint64_t key, uint64_t stream, uint64_t block, C* __restrict out) {

@@ -8,6 +8,10 @@
 
 namespace genbench {
 
+// |x| as one instruction.
+GENBENCH_INLINE float magnitude(float x) { return __builtin_fabsf(x); }
+GENBENCH_INLINE double magnitude(double x) { return __builtin_fabs(x); }
+
 // x ** (1/2) as one instruction.
 GENBENCH_INLINE float square_root(float x) { return __builtin_sqrtf(x); }
 GENBENCH_INLINE double square_root(double x) { return __builtin_sqrt(x); }
@@ -37,6 +41,23 @@ GENBENCH_INLINE double log1p_reduced(double f) {
   p = p * z + 3.999999999940941908e-1;
   p = p * z + 6.666666666666735130e-1;
   return f - (half_square - s * (half_square + p * z));
+}
+
+// ln(1 + x) for x in [0, 1], to full relative precision: twice the area tangent of x / (2 + x), a
+// minimax polynomial; in double above sqrt(2) - 1 by half of 1 + x.
+GENBENCH_INLINE float log1p_unit(float x) {
+  const float z = x / (2.0f + x), square = z * z;
+  float p = 0.2685149802f;
+  p = p * square + 0.2823661981f;
+  p = p * square + 0.4000756064f;
+  p = p * square + 0.6666664034f;
+  return z * (2.0f + square * p);
+}
+
+GENBENCH_INLINE double log1p_unit(double x) {
+  const bool large = x > 0.41421356237309505;
+  const double f = large ? 0.5 * (x - 1.0) : x;
+  return (large ? 0.69314718055994531 : 0.0) + log1p_reduced(f);
 }
 
 // sin x and cos x for |x| <= pi / 4.
@@ -150,6 +171,20 @@ GENBENCH_INLINE Exponential<T> exponential(T x) {
   const T power = bits_as<T>(B(exponent << R::mantissa));
   const T half = x < R::least ? T(0) : power;
   return {2 * (half + half * p), 2 * (half * p + (half - T(0.5)))};
+}
+
+// exp(x) for x <= 0; below `least` 0.
+template <typename T>
+GENBENCH_INLINE T exponential_of_negative(T x) {
+  using R = Real<T>;
+  using B = typename R::bits;
+  const T y = x < R::least ? R::least : x;
+  const T shifted = y * T(1.4426950408889634) + R::round;
+  const T n = shifted - R::round;
+  const T p = expm1_reduced((y - n * R::ln2_high) - n * R::ln2_low);
+  const B exponent = bits_as<B>(shifted) + B(R::bias);
+  const T power = x < R::least ? T(0) : bits_as<T>(B(exponent << R::mantissa));
+  return power + power * p;
 }
 
 }  // namespace genbench

@@ -45,6 +45,8 @@ OPERATIONS = (
 _FLOATS = frozenset((torch.float16, torch.bfloat16, torch.float32, torch.float64))
 _KERNELS = {
     "reparameterize_kl": _FLOATS,
+    "discriminator_bce": _FLOATS,
+    "generator_bce": _FLOATS,
     "interpolate": _FLOATS,
     "uniform": frozenset((torch.int64,)),
     "normal": frozenset((torch.int64,)),

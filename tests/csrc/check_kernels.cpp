@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "cpu/dispatch.h"
+#include "gan_bce.h"
 #include "math/philox.h"
 #include "reparameterize_kl.h"
 
@@ -79,6 +80,28 @@ void check_reparameterize_kl(int64_t rows, int64_t cols) {
   }
 }
 
+// The loss and the slopes of one tensor of logits, all with the target t.
+void check_gan_bce(int64_t count, double t) {
+  namespace cpu = genbench::cpu;
+  std::vector<double> x(count), slope(count), gradient(count), partial(count);
+  double loss = 0, sum = 0;
+  for (int64_t i = 0; i < count; ++i) x[i] = 20 * std::sin(0.3 * i);
+  const genbench::GanBceForward<double> forward{
+      {{}, {x.data(), count, nullptr, t, t, 0, 1, slope.data()}}, {}, 0, &loss, partial.data()};
+  cpu::gan_bce_forward(forward, 0, cpu::gan_bce_steps(forward));
+  cpu::gan_bce_finish(forward);
+  const genbench::GanBceBackward<double> backward{&loss,
+                                                  {{}, {slope.data(), count, gradient.data()}}};
+  cpu::gan_bce_backward(backward, 0, cpu::gan_bce_steps(backward));
+  for (int64_t i = 0; i < count; ++i) {
+    sum += (1 - t) * std::log1p(std::exp(x[i])) + t * std::log1p(std::exp(-x[i]));
+    const double wanted = 1 / (1 + std::exp(-x[i])) - t;
+    expect(std::fabs(slope[i] - wanted) < 1e-15, "slope");  // a few roundings of numbers below 1
+    expect(std::fabs(gradient[i] - loss * slope[i] / count) < 1e-15, "gradient");
+  }
+  expect(std::fabs(loss - sum / count) < 1e-13, "bce");  // `count` roundings of numbers below 20
+}
+
 }  // namespace
 
 int main() {
@@ -87,5 +110,7 @@ int main() {
   check_shards();
   check_reparameterize_kl(7, 5);
   check_reparameterize_kl(2, 5000);
+  check_gan_bce(3, 1);
+  check_gan_bce(5000, 0.9);
   return failures == 0 ? 0 : 1;
 }
