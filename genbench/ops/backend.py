@@ -8,7 +8,6 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 
 import torch
 from torch import Tensor
@@ -66,6 +65,7 @@ class _Block(threading.local):
 
 _block = _Block()
 _ENVIRONMENT = os.environ.get("GENBENCH_BACKEND") or None
+_chosen: str | None = None
 
 
 @contextmanager
@@ -91,11 +91,12 @@ def active() -> str:
     Errors: InputError for a wrong GENBENCH_BACKEND or GENBENCH_INSTRUCTION_SET, RuntimeError for
     "fused" without extension.
     """
-    return _block.name or _of_the_process()
+    return _block.name or _chosen or _choose()
 
 
-@cache
-def _of_the_process() -> str:
+def _choose() -> str:
+    """The process's own backend, decided once: every call of an operation asks."""
+    global _chosen
     if _ENVIRONMENT is None:
         name = "reference" if load_error() else "fused"
     elif _ENVIRONMENT in BACKENDS:
@@ -103,6 +104,7 @@ def _of_the_process() -> str:
     else:
         raise InputError(f"GENBENCH_BACKEND must be reference or fused, got {_ENVIRONMENT!r}")
     _require(name)
+    _chosen = name
     return name
 
 
