@@ -200,8 +200,6 @@ struct Gradients {
   const Tensor& like;
   std::vector<Tensor> needed = {};
 
-  explicit Gradients(const Tensor& shaped) : like(shaped) {}
-
   // Where the kernel writes a gradient; null: not needed.
   template <typename T>
   T* add(bool need) {

@@ -68,30 +68,21 @@ struct InterpolateBackwardKernel {
 
   template <typename Weight>
   void elements(int64_t at, int64_t from, int64_t count, Weight weight) {
-    T* const grads[] = {job.grad_real, job.grad_fake};
-    for (int k = 0; k < kWeights; ++k) {
-      T* to = grads[k] == nullptr ? nullptr : grads[k] + at + from;
-      scale_elements(job.grad + at + from, count, weight, k, to);
-    }
+    scale_elements(job.grad, at + from, count, weight, 0, job.grad_real);
+    scale_elements(job.grad, at + from, count, weight, 1, job.grad_fake);
   }
 };
 
-// A seed gives each row its own alpha; one alpha for all makes one row of the whole tensor.
-template <typename Kernel, typename Job>
-void run_segments(const Job& job, int64_t begin, int64_t end) {
-  Kernel kernel{job};
-  const bool own = job.seed.at != nullptr || job.alpha.per_row;
-  for_rows(kernel, own ? job.rows : 1, own ? job.cols : job.rows * job.cols, begin, end);
-}
-
 template <typename T>
 void interpolate(const Interpolate<T>& job, int64_t begin, int64_t end) {
-  run_segments<InterpolateKernel<T>>(job, begin, end);
+  InterpolateKernel<T> kernel{job};
+  for_rows(kernel, job, job.seed.at != nullptr || job.alpha.per_row, begin, end);
 }
 
 template <typename T>
 void interpolate_backward(const InterpolateBackward<T>& job, int64_t begin, int64_t end) {
-  run_segments<InterpolateBackwardKernel<T>>(job, begin, end);
+  InterpolateBackwardKernel<T> kernel{job};
+  for_rows(kernel, job, job.seed.at != nullptr || job.alpha.per_row, begin, end);
 }
 
 #define GENBENCH_INSTANTIATE(T)                                          \

@@ -86,26 +86,29 @@ struct SpreadWeights {
   }
 };
 
-// to[i] = weight(k, i) from[i]; nothing where `to` is null.
+// Element i of `count` from `begin` on: weight k of it times `from`; nothing where `to` is null.
 template <typename T, typename Weight>
-void scale_elements(const T* __restrict from, int64_t count, Weight weight, int k,
-                    T* __restrict to) {
+void scale_elements(const T* from, int64_t begin, int64_t count, Weight weight, int k, T* to) {
   if (to == nullptr) return;
-  for (int64_t i = 0; i < count; ++i) store(to + i, weight(k, i) * load(from + i));
+  const T* __restrict read = from + begin;
+  T* __restrict written = to + begin;
+  for (int64_t i = 0; i < count; ++i) store(written + i, weight(k, i) * load(read + i));
 }
 
-// The chunks [begin, end) of a tensor [rows, cols]. A Kernel has:
+// The chunks [begin, end) of the job's tensors [rows, cols]; `own`: its rows have weights of their
+// own, else the whole is one long row. A Kernel has:
 //   C, kWeights                          the compute type, the number of weights
 //   weights(first, count, value)         value[k][i] = weight k of row first + i
 //   chunk(at, count)                     what a chunk needs first, such as its noise
 //   elements(at, from, count, weight)    elements [at + from, .. + count), of the chunk that starts
 //                                        at `at`, with weight(k, i) for element at + from + i
-template <typename Kernel>
-void for_rows(Kernel& kernel, int64_t rows, int64_t cols, int64_t begin, int64_t end) {
+template <typename Kernel, typename Job>
+void for_rows(Kernel& kernel, const Job& job, bool own, int64_t begin, int64_t end) {
   using C = typename Kernel::C;
   RowWindow<C, Kernel::kWeights> window;
   SpreadWeights<C, Kernel::kWeights> spread;
-  const int64_t size = rows * cols;
+  const int64_t size = job.rows * job.cols;
+  const int64_t rows = own ? job.rows : 1, cols = own ? job.cols : size;
   for (int64_t chunk = begin; chunk < end; ++chunk) {
     const int64_t at = chunk * kChunk;
     const int64_t count = size - at < kChunk ? size - at : kChunk;

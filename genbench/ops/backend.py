@@ -47,6 +47,8 @@ _KERNELS = {
     "discriminator_bce": _FLOATS,
     "generator_bce": _FLOATS,
     "interpolate": _FLOATS,
+    "ddpm_add_noise": _FLOATS,
+    "ddpm_step": _FLOATS,
     "uniform": frozenset((torch.int64,)),
     "normal": frozenset((torch.int64,)),
 }

@@ -1,5 +1,6 @@
 """Points on the segments between real and fake samples. Gulrajani et al. 2017, arXiv 1704.00028."""
 
+from functools import partial
 from typing import Any
 
 import torch
@@ -8,6 +9,7 @@ from torch import Tensor
 from genbench.ops import checks
 from genbench.ops.backend import fused_for
 from genbench.ops.extension import register_fake
+from genbench.ops.gradients import linear_gradients, needed_like
 from genbench.ops.noise import Draw, check_source, resolve_seed, uniform, uniform_reference
 
 
@@ -101,16 +103,11 @@ def _point_shape(real: Tensor, *others: Any) -> Tensor:
     return real.new_empty(real.shape)
 
 
-@register_fake("interpolate_backward")
-def _gradient_shapes(
-    grad: Tensor, alpha: Tensor | None, number: float, seed: Tensor | None, *needed: bool
-) -> list[Tensor]:
-    return [grad.new_empty(grad.shape) for need in needed if need]
+register_fake("interpolate_backward")(needed_like)
 
 
 class _Fused(torch.autograd.Function):
-    """The kernel, and its gradients alpha g and (1 - alpha) g: by the backward kernel, or as a
-    formula of torch operations where a second derivative is wanted."""
+    """The kernel, and the gradients alpha g and (1 - alpha) g."""
 
     @staticmethod
     def forward(
@@ -127,14 +124,12 @@ class _Fused(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        alpha, seed = ctx.saved_tensors
-        need = ctx.needs_input_grad[:2]
-        # torch.compile allows no second derivative, and traces with gradients enabled.
-        if torch.is_grad_enabled() and not torch.compiler.is_compiling():
-            wide = checks.wide_dtype(grad.dtype)
-            value = ctx.number if alpha is None and seed is None else alpha
-            weights = _weights(grad, value, seed, uniform, wide)
-            found = ((w * grad.to(wide)).to(grad.dtype) for w in weights)
-            return *(g if n else None for g, n in zip(found, need, strict=True)), None, None, None
-        found = iter(torch.ops.genbench.interpolate_backward(grad, alpha, ctx.number, seed, *need))
-        return *(next(found) if n else None for n in need), None, None, None
+        (alpha, seed), number = ctx.saved_tensors, ctx.number
+        kernel = partial(torch.ops.genbench.interpolate_backward, grad, alpha, number, seed)
+
+        def formula(g: Tensor) -> list[Tensor]:
+            value = number if alpha is None and seed is None else alpha
+            return [weight * g for weight in _weights(g, value, seed, uniform, g.dtype)]
+
+        needed = linear_gradients(ctx.needs_input_grad[:2], grad, kernel, formula)
+        return *needed, None, None, None

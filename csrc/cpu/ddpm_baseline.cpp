@@ -1,0 +1,3 @@
+// The DDPM kernels for any machine.
+#define GENBENCH_SET baseline
+#include "ddpm_kernel.h"
