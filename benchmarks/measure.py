@@ -23,14 +23,15 @@ WARM_UP = 3  # calls of each variant
 SETTLE = 5  # untimed calls ahead of each timed one where caches are warm
 FLUSHED_FROM = 2**16  # elements; smaller calls measure the way to the kernel, not memory
 POOL_SHARE = 8  # memory kept, in what the operation has to move: more than all temporaries
+FRESH = ("eager", "fused")  # variants measured with fresh memory too, to save time
 FRESH_FROM = 2**20  # elements; where pages begin to count
 
 
 class Effort(NamedTuple):
     """How long to measure: seconds aimed at for each variant, within these numbers of rounds."""
 
-    seconds: float = 0.4
-    fewest: int = 10
+    seconds: float = 0.3
+    fewest: int = 7
     most: int = 100
 
     def rounds(self, one_round: float) -> int:
@@ -57,8 +58,8 @@ def measure(
     """Times variants that were found right (`benchmarks.check`) beside a copy of `moved_bytes`.
 
     Caches are flushed before each call from FLUSHED_FROM elements on, and warm below. Memory is
-    reused; from FRESH_FROM elements on all is measured once more with fresh memory (see
-    `benchmarks.memory`).
+    reused; from FRESH_FROM elements on, eager and fused are measured once more with fresh memory
+    (see `benchmarks.memory`).
     """
     timer = CudaTimer(device) if device.type == "cuda" else cpu_seconds
     flush = memory.flusher(device) if elements >= FLUSHED_FROM else None
@@ -70,14 +71,15 @@ def measure(
         faults = {name: faults_of(call) for name, call in calls.items()}
         if elements < FRESH_FROM or device.type != "cpu" or not memory.controllable():
             return Measured(reused, {}, copy, faults)
-        less = effort._replace(seconds=effort.seconds / 4, most=20)
+        some = {name: call for name, call in calls.items() if name.startswith(FRESH)}
+        less = effort._replace(most=20)
         with memory.fresh() as give_back:
 
             def from_the_system(call: Call) -> None:
                 give_back()
                 ahead(call)
 
-            fresh = interleave(calls, timer=timer, before=from_the_system, effort=less)
+            fresh = interleave(some, timer=timer, before=from_the_system, effort=less)
         return Measured(reused, fresh, copy, faults)
 
 
@@ -135,6 +137,8 @@ def settle(call: Call) -> None:
     """Brings code and data of a small call back into the caches after another variant's turn."""
     for _ in range(SETTLE):
         call()
+    if torch.cuda.is_initialized():
+        torch.cuda.synchronize()  # nothing may be queued: what launching takes is to be seen
 
 
 def cpu_seconds(call: Call) -> float:
