@@ -19,10 +19,19 @@ Call = Callable[[], object]
 Timer = Callable[[Call], float]  # seconds of one call
 Seconds = dict[str, list[float]]
 
+
+class Twins(NamedTuple):
+    """A call, and the same call of equal inputs that lie elsewhere: it warms code, not data."""
+
+    call: Call
+    twin: Call
+
+
 WARM_UP = 3  # calls of each variant
 SETTLE = 5  # untimed calls ahead of each timed one where caches are warm
 FLUSHED_FROM = 2**16  # elements; smaller calls measure the way to the kernel, not memory
 POOL_SHARE = 8  # memory kept, in what the operation has to move: more than all temporaries
+TWIN_TO = 2**20  # elements; beyond, what cold code costs does not show
 FRESH = ("eager", "fused")  # variants measured with fresh memory too, to save time
 FRESH_FROM = 2**20  # elements; where pages begin to count
 
@@ -48,7 +57,7 @@ class Measured(NamedTuple):
 
 
 def measure(
-    calls: Mapping[str, Call],
+    variants: Mapping[str, Twins],
     *,
     elements: int,
     moved_bytes: int,
@@ -57,30 +66,46 @@ def measure(
 ) -> Measured:
     """Times variants that were found right (`benchmarks.check`) beside a copy of `moved_bytes`.
 
-    Caches are flushed before each call from FLUSHED_FROM elements on, and warm below. Memory is
-    reused; from FRESH_FROM elements on, eager and fused are measured once more with fresh memory
-    (see `benchmarks.memory`).
+    From FLUSHED_FROM elements on each call finds its inputs in no cache: all are flushed, then the
+    twin runs. Below, all is warm. Memory is reused; from FRESH_FROM elements on, eager and fused
+    are measured once more with fresh memory (see `benchmarks.memory`).
     """
     timer = CudaTimer(device) if device.type == "cuda" else cpu_seconds
-    flush = memory.flusher(device) if elements >= FLUSHED_FROM else None
-    ahead = settle if flush is None else lambda call: flush()
-    with_copy = {**calls, "copy": memory.copy_of(moved_bytes, device)}
+    every = {**variants, "copy": Twins(*memory.copies(moved_bytes, device))}
+    ahead = preparation(every, elements, device)
+    calls = {name: twins.call for name, twins in every.items()}
     with pinned(), memory.reused(POOL_SHARE * moved_bytes), without_collection():
-        reused = interleave(with_copy, timer=timer, before=ahead, effort=effort)
+        reused = interleave(calls, timer=timer, before=ahead, effort=effort)
         copy = reused.pop("copy")
-        faults = {name: faults_of(call) for name, call in calls.items()}
+        faults = {name: faults_of(calls[name]) for name in variants}
         if elements < FRESH_FROM or device.type != "cpu" or not memory.controllable():
             return Measured(reused, {}, copy, faults)
-        some = {name: call for name, call in calls.items() if name.startswith(FRESH)}
-        less = effort._replace(most=20)
+        some = {name: calls[name] for name in variants if name.startswith(FRESH)}
         with memory.fresh() as give_back:
 
-            def from_the_system(call: Call) -> None:
+            def from_the_system(name: str) -> None:
+                ahead(name)
                 give_back()
-                ahead(call)
 
+            less = effort._replace(most=20)
             fresh = interleave(some, timer=timer, before=from_the_system, effort=less)
         return Measured(reused, fresh, copy, faults)
+
+
+def preparation(
+    variants: Mapping[str, Twins], elements: int, device: torch.device
+) -> Callable[[str], None]:
+    """What brings the caches into the state that a timed call of a variant is to find."""
+    if elements < FLUSHED_FROM:
+        return lambda name: settle(variants[name].call)
+    flush = memory.flusher(device)
+
+    def prepare(name: str) -> None:
+        flush()
+        if elements <= TWIN_TO:
+            variants[name].twin()
+
+    return prepare
 
 
 def interleave(
@@ -88,29 +113,32 @@ def interleave(
     *,
     timer: Timer,
     effort: Effort,
-    before: Callable[[Call], object],
+    before: Callable[[str], object],
 ) -> Seconds:
-    """Seconds of each call; `before(call)` runs untimed ahead of every one.
+    """Seconds of each call; `before(name)` runs untimed ahead of every one.
 
     A slow variant sits out rounds, evenly spread, so that each costs about `effort.seconds`.
     """
-    wanted = {name: effort.rounds(warm_up(call, timer, before)) for name, call in calls.items()}
+    wanted = {
+        name: effort.rounds(warm_up(call, timer, lambda name=name: before(name)))
+        for name, call in calls.items()
+    }
     total = max(wanted.values())
     seconds: Seconds = {name: [] for name in calls}
     for number in range(total):
         for name in rotated(list(calls), number):
             if number * wanted[name] % total < wanted[name]:
-                before(calls[name])
+                before(name)
                 seconds[name].append(timer(calls[name]))
     return seconds
 
 
-def warm_up(call: Call, timer: Timer, before: Callable[[Call], object]) -> float:
+def warm_up(call: Call, timer: Timer, before: Call) -> float:
     """Seconds of the last of a few rounds, `before` included; only one where that takes long."""
     spent = 0.0
     for _ in range(WARM_UP):
         started = time.perf_counter()
-        before(call)
+        before()
         timer(call)
         spent = time.perf_counter() - started
         if spent > 1:
@@ -153,8 +181,8 @@ def cpu_seconds(call: Call) -> float:
 class CudaTimer:
     """Seconds between two events around a call, on the stream that it runs on.
 
-    After a flush the call is enqueued while the flush still runs: what it takes to launch then
-    counts only as far as it outlasts the flush. Without one (small calls) launches count whole.
+    After a flush the call is enqueued while flush and twin still run: what it takes to launch then
+    counts only as far as it outlasts them. Without one (small calls) launches count whole.
     """
 
     def __init__(self, device: torch.device) -> None:

@@ -87,11 +87,16 @@ def flusher(device: torch.device) -> Callable[[], torch.Tensor]:
     return torch.zeros(2 * last_cache_bytes() // 4).sum
 
 
-def copy_of(total_bytes: int, device: torch.device) -> Callable[[], object]:
-    """A copy that moves this many bytes, half read and half written, into touched memory."""
-    source = torch.ones(max(total_bytes // 2, 4) // 4, device=device)
-    target = torch.ones_like(source)
-    return lambda: target.copy_(source)
+def copies(
+    total_bytes: int, device: torch.device
+) -> tuple[Callable[[], object], Callable[[], object]]:
+    """Two copies that move this many bytes each, half read and half written, to one place.
+
+    One place: results of the other calls go to memory that was just freed, too.
+    """
+    sources = [torch.ones(max(total_bytes // 2, 4) // 4, device=device) for _ in range(2)]
+    target = torch.ones_like(sources[0])
+    return (lambda: target.copy_(sources[0])), (lambda: target.copy_(sources[1]))
 
 
 def _set(values: dict[int, int]) -> None:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.check import Disagreement, Outputs, refuse_different, refuse_unlawful
-from benchmarks.measure import Call
+from benchmarks.measure import Twins
 from genbench import ops
 
 FORWARD, BOTH = "forward", "forward + backward"
@@ -93,7 +93,7 @@ class Case:
         return torch.tensor([SEED], device=self.device)
 
 
-def checked_calls(case: Case, names: list[str]) -> tuple[dict[str, Call], dict[str, Disagreement]]:
+def checked_calls(case: Case, names: list[str]) -> tuple[dict[str, Twins], dict[str, Disagreement]]:
     """What to time of each variant, and what is wrong with those that compute something else.
 
     Each form of eager is a call of its own, "eager: FORM".
@@ -109,7 +109,7 @@ def checked_calls(case: Case, names: list[str]) -> tuple[dict[str, Call], dict[s
             except Disagreement as error:
                 wrong[name] = error
             else:
-                calls[label] = call
+                calls[label] = Twins(call, bind(function, case, case.inputs()))
     return calls, wrong
 
 

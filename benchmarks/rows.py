@@ -11,6 +11,7 @@ from benchmarks.operation import Case
 MEMORY = (
     "reused: freed memory stays in the process; fresh_*: returned to the system before every call"
 )
+COLD = "flushed before every call; to 2^20 elements code warmed by a call of other inputs"
 
 
 def eager_form(seconds: dict[str, list[float]]) -> str:
@@ -31,7 +32,7 @@ def extra_info(case: Case, label: str, measured: Measured) -> dict[str, Any]:
         row["form"] = form
     row |= {"direction": case.direction, "elements": case.elements, "dtype": case.dtype_name}
     row |= {"bytes": case.moved_bytes, "memory": MEMORY}
-    row["cache"] = "flushed before every call" if case.elements >= FLUSHED_FROM else "warm"
+    row["cache"] = COLD if case.elements >= FLUSHED_FROM else "warm"
     row |= percentiles(measured.reused[label])
     median = float(np.median(measured.reused[label]))
     copy = float(np.median(measured.copy))

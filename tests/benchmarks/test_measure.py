@@ -13,7 +13,16 @@ import torch
 
 from benchmarks import memory
 from benchmarks.machine import machine, pinned, threads
-from benchmarks.measure import CudaTimer, Effort, cpu_seconds, interleave, measure, rotated
+from benchmarks.measure import (
+    CudaTimer,
+    Effort,
+    Twins,
+    cpu_seconds,
+    interleave,
+    measure,
+    preparation,
+    rotated,
+)
 
 ROOT = Path(__file__).parents[2]
 CPU = torch.device("cpu")
@@ -31,7 +40,7 @@ def test_variants_take_turns_in_rotating_order():
     timed = order[9:]  # three rounds of warm-up each
     assert "".join(timed) == "abcbcacababc"
     assert seconds == {"a": [10, 15, 17, 19], "b": [11, 13, 18, 20], "c": [12, 14, 16, 21]}
-    assert ahead == [calls[name] for name in order]  # before every call, untimed ones too
+    assert ahead == order  # before every call, untimed ones too
 
 
 def test_a_slow_variant_sits_out_rounds_evenly():
@@ -43,7 +52,7 @@ def test_a_slow_variant_sits_out_rounds_evenly():
 
     calls = {"fast": lambda: order.append("fast"), "slow": slow}
     effort = Effort(seconds=0.1, fewest=4, most=40)
-    seconds = interleave(calls, timer=cpu_seconds, before=lambda call: None, effort=effort)
+    seconds = interleave(calls, timer=cpu_seconds, before=lambda name: None, effort=effort)
     assert len(seconds["fast"]) == 40 and 4 <= len(seconds["slow"]) <= 5
     assert min(seconds["slow"]) >= 0.02 > max(seconds["fast"][1:])
     places = [place for place, name in enumerate(order[6:]) if name == "slow"]
@@ -54,7 +63,10 @@ def test_a_slow_variant_sits_out_rounds_evenly():
 @pytest.mark.parametrize("elements", [2**10, 2**20])
 def test_a_measurement_has_every_variant_and_the_copy(elements):
     x = torch.ones(elements)
-    calls = {"fused": lambda: x + 1, "compiled": lambda: (x + 1) + 1}
+    calls = {
+        "fused": Twins(lambda: x + 1, lambda: x + 1),
+        "compiled": Twins(lambda: (x + 1) + 1, lambda: (x + 1) + 1),
+    }
     found = measure(
         calls, elements=elements, moved_bytes=8 * elements, device=CPU, effort=Effort(0.01, 3, 5)
     )
@@ -65,6 +77,23 @@ def test_a_measurement_has_every_variant_and_the_copy(elements):
     assert min(map(min, recorded)) > 0
     assert found.faults.keys() == calls.keys()
     assert gc.isenabled()
+
+
+@pytest.mark.parametrize(
+    ("elements", "expected"),
+    [
+        (2**10, ["call"] * 5),
+        (2**16, ["flush", "twin"]),
+        (2**20, ["flush", "twin"]),
+        (2**24, ["flush"]),
+    ],
+)
+def test_what_a_call_finds_in_the_caches(monkeypatch, elements, expected):
+    seen = []
+    monkeypatch.setattr(memory, "flusher", lambda device: lambda: seen.append("flush"))
+    variants = {"a": Twins(lambda: seen.append("call"), lambda: seen.append("twin"))}
+    preparation(variants, elements, CPU)("a")
+    assert seen == expected
 
 
 def test_rotation():
@@ -99,8 +128,9 @@ def test_a_flush_empties_the_cache():
             found.append(cpu_seconds(x.sum))
         return min(found)  # apart from what else runs
 
-    warm = seconds(x.sum)
-    assert seconds(flush) > 1.5 * warm
+    with threads(1):
+        warm, cold = seconds(x.sum), seconds(flush)
+    assert cold > 1.5 * warm
 
 
 FAULTS = """
