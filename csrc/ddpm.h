@@ -66,4 +66,21 @@ template <typename T>
 void ddpm_step_backward(const DdpmStepBackward<T>& job, int64_t begin, int64_t end);
 
 }  // namespace cpu
+
+namespace cuda {
+
+// Queue their kernels on `stream` of the current device and wait for nothing.
+template <typename T>
+void ddpm_add_noise(const DdpmAddNoise<T>& job, Stream stream);
+
+template <typename T>
+void ddpm_add_noise_backward(const DdpmAddNoiseBackward<T>& job, Stream stream);
+
+template <typename T>
+void ddpm_step(const DdpmStep<T>& job, Stream stream);
+
+template <typename T>
+void ddpm_step_backward(const DdpmStepBackward<T>& job, Stream stream);
+
+}  // namespace cuda
 }  // namespace genbench

@@ -25,7 +25,7 @@ struct GanBceForward {
   SeedWords seed;         // read where something is drawn
   uint64_t flips;         // words below this flip t to 1 - t: 0 flips none, 2^32 all
   compute_t<T>* loss;     // [1], nats
-  double* partial;        // [gan_bce_steps]
+  double* partial;        // [gan_bce_steps] on the CPU, else [gan_bce_partials]
 };
 
 template <typename T>
@@ -62,4 +62,18 @@ template <typename T>
 void gan_bce_backward(const GanBceBackward<T>& job, int64_t begin, int64_t end);
 
 }  // namespace cpu
+
+namespace cuda {
+
+// Doubles that `partial` must hold for sides of so many logits.
+int64_t gan_bce_partials(int64_t real_count, int64_t fake_count);
+
+// Queue their kernels on `stream` of the current device and wait for nothing.
+template <typename T>
+void gan_bce_forward(const GanBceForward<T>& job, Stream stream);
+
+template <typename T>
+void gan_bce_backward(const GanBceBackward<T>& job, Stream stream);
+
+}  // namespace cuda
 }  // namespace genbench

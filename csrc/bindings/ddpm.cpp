@@ -22,8 +22,9 @@ Tensor add_noise(const Tensor& x0, const OptionalTensor& noise, const OptionalTe
     const DdpmAddNoise<T> job{
         read<T>(from), read<T>(given),  seed_words(seed), bar,
         x0.size(0),    sample_size(x0), write<T>(x_t),    drawn ? write<T>(*drawn) : nullptr};
-    in_parallel(cpu::chunk_count(x_t.numel()),
-                [&](int64_t begin, int64_t end) { cpu::ddpm_add_noise(job, begin, end); });
+    run_chunks(
+        x_t, [&](auto stream) { cuda::ddpm_add_noise(job, stream); },
+        [&](int64_t begin, int64_t end) { cpu::ddpm_add_noise(job, begin, end); });
   });
   return x_t;
 }
@@ -61,8 +62,9 @@ std::vector<Tensor> ddpm_add_noise_backward(const Tensor& grad, const OptionalTe
     const DdpmAddNoiseBackward<T> job{read<T>(from),         bar,
                                       grad.size(0),          sample_size(grad),
                                       grads.add<T>(need_x0), grads.add<T>(need_noise)};
-    in_parallel(cpu::chunk_count(grad.numel()),
-                [&](int64_t begin, int64_t end) { cpu::ddpm_add_noise_backward(job, begin, end); });
+    run_chunks(
+        grad, [&](auto stream) { cuda::ddpm_add_noise_backward(job, stream); },
+        [&](int64_t begin, int64_t end) { cpu::ddpm_add_noise_backward(job, begin, end); });
   });
   return grads.needed;
 }
@@ -105,8 +107,9 @@ Tensor ddpm_step(const Tensor& x_t, const Tensor& predicted_noise, const Optiona
     const DdpmStep<T> job{read<T>(x),       read<T>(predicted), read<T>(given), seed_words(words),
                           schedule.alpha,   schedule.alpha_bar, schedule.sigma, x_t.size(0),
                           sample_size(x_t), write<T>(out)};
-    in_parallel(cpu::chunk_count(out.numel()),
-                [&](int64_t begin, int64_t end) { cpu::ddpm_step(job, begin, end); });
+    run_chunks(
+        out, [&](auto stream) { cuda::ddpm_step(job, stream); },
+        [&](int64_t begin, int64_t end) { cpu::ddpm_step(job, begin, end); });
   });
   return out;
 }
@@ -133,8 +136,9 @@ std::vector<Tensor> ddpm_step_backward(const Tensor& grad, const OptionalTensor&
                                   grads.add<T>(need_x_t),
                                   grads.add<T>(need_predicted_noise),
                                   grads.add<T>(need_noise)};
-    in_parallel(cpu::chunk_count(grad.numel()),
-                [&](int64_t begin, int64_t end) { cpu::ddpm_step_backward(job, begin, end); });
+    run_chunks(
+        grad, [&](auto stream) { cuda::ddpm_step_backward(job, stream); },
+        [&](int64_t begin, int64_t end) { cpu::ddpm_step_backward(job, begin, end); });
   });
   return grads.needed;
 }
@@ -165,7 +169,7 @@ STABLE_TORCH_LIBRARY_FRAGMENT(genbench, m) {
       " bool need_predicted_noise, bool need_noise) -> Tensor[]");
 }
 
-STABLE_TORCH_LIBRARY_IMPL(genbench, CPU, m) {
+GENBENCH_LIBRARY_IMPL(m) {
   m.impl("ddpm_add_noise", TORCH_BOX(&genbench::bindings::ddpm_add_noise));
   m.impl("ddpm_draw_noise", TORCH_BOX(&genbench::bindings::ddpm_draw_noise));
   m.impl("ddpm_add_noise_backward", TORCH_BOX(&genbench::bindings::ddpm_add_noise_backward));

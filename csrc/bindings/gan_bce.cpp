@@ -42,13 +42,26 @@ GanBceSide<T> side_job(const Side& side, const OptionalTensor& slope) {
 }
 
 template <typename T>
-void run_forward(GanBceForward<T>& job) {
+void run_on_cpu(GanBceForward<T> job) {
   const int64_t steps = cpu::gan_bce_steps(job);
   double few[kFew];
   std::unique_ptr<double[]> many(steps > kFew ? new double[steps] : nullptr);
   job.partial = many ? many.get() : few;
   in_parallel(steps, [&](int64_t begin, int64_t end) { cpu::gan_bce_forward(job, begin, end); });
   cpu::gan_bce_finish(job);
+}
+
+template <typename T>
+void run_forward(GanBceForward<T> job, const Tensor& like) {
+  run_on(
+      like,
+      [&](auto stream) {
+        const int64_t count = cuda::gan_bce_partials(job.side[0].count, job.side[1].count);
+        const Tensor partial = new_dense(like, {count}, ScalarType::Double);
+        job.partial = write<double>(partial);
+        cuda::gan_bce_forward(job, stream);
+      },
+      [&] { run_on_cpu(job); });
 }
 
 // The loss, and the slopes that are wanted; others are empty.
@@ -61,12 +74,12 @@ std::tuple<Tensor, Tensor, Tensor> forward(const Side& real, const Side& fake, c
   if (fake.gradients) slope[1] = new_dense(*fake.logits);
   with_storage(type, op, [&](auto* storage) {
     using T = std::remove_pointer_t<decltype(storage)>;
-    GanBceForward<T> job{{side_job<T>(real, slope[0]), side_job<T>(fake, slope[1])},
-                         seed_words(flips.seed),
-                         words_below(flips.probability),
-                         write<compute_t<T>>(loss),
-                         nullptr};
-    run_forward(job);
+    const GanBceForward<T> job{{side_job<T>(real, slope[0]), side_job<T>(fake, slope[1])},
+                               seed_words(flips.seed),
+                               words_below(flips.probability),
+                               write<compute_t<T>>(loss),
+                               nullptr};
+    run_forward(job, like);
   });
   return {loss, slope[0] ? *slope[0] : no_elements(like), slope[1] ? *slope[1] : no_elements(like)};
 }
@@ -147,8 +160,12 @@ std::tuple<Tensor, Tensor> backward(const Tensor& grad_loss, const OptionalTenso
     const GanBceBackward<T> job{
         read<compute_t<T>>(grad_loss),
         {backward_side<T>(real, gradient[0]), backward_side<T>(fake, gradient[1])}};
-    in_parallel(cpu::gan_bce_steps(job),
-                [&](int64_t begin, int64_t end) { cpu::gan_bce_backward(job, begin, end); });
+    run_on(
+        grad_loss, [&](auto stream) { cuda::gan_bce_backward(job, stream); },
+        [&] {
+          in_parallel(cpu::gan_bce_steps(job),
+                      [&](int64_t begin, int64_t end) { cpu::gan_bce_backward(job, begin, end); });
+        });
   });
   return {gradient[0] ? *gradient[0] : no_elements(grad_loss),
           gradient[1] ? *gradient[1] : no_elements(grad_loss)};
@@ -174,7 +191,7 @@ STABLE_TORCH_LIBRARY_FRAGMENT(genbench, m) {
       " -> (Tensor grad_real, Tensor grad_fake)");
 }
 
-STABLE_TORCH_LIBRARY_IMPL(genbench, CPU, m) {
+GENBENCH_LIBRARY_IMPL(m) {
   m.impl("discriminator_bce_forward", TORCH_BOX(&genbench::bindings::discriminator_forward));
   m.impl("generator_bce_forward", TORCH_BOX(&genbench::bindings::generator_forward));
   m.impl("gan_bce_backward", TORCH_BOX(&genbench::bindings::backward));

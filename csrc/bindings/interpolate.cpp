@@ -32,12 +32,9 @@ Tensor interpolate(const Tensor& real, const Tensor& fake, const OptionalTensor&
     const Interpolate<T> job{
         read<T>(dense_real), read<T>(dense_fake), weight.value, seed_words(weight.seed),
         real.size(0),        sample_size(real),   write<T>(out)};
-    run_on(
+    run_chunks(
         out, [&](auto stream) { cuda::interpolate(job, stream); },
-        [&] {
-          in_parallel(cpu::chunk_count(out.numel()),
-                      [&](int64_t begin, int64_t end) { cpu::interpolate(job, begin, end); });
-        });
+        [&](int64_t begin, int64_t end) { cpu::interpolate(job, begin, end); });
   });
   return out;
 }
@@ -56,13 +53,9 @@ std::vector<Tensor> interpolate_backward(const Tensor& grad, const OptionalTenso
                                      seed_words(weight.seed), grad.size(0),
                                      sample_size(grad),       grads.add<T>(need_real),
                                      grads.add<T>(need_fake)};
-    run_on(
+    run_chunks(
         grad, [&](auto stream) { cuda::interpolate_backward(job, stream); },
-        [&] {
-          in_parallel(cpu::chunk_count(grad.numel()), [&](int64_t begin, int64_t end) {
-            cpu::interpolate_backward(job, begin, end);
-          });
-        });
+        [&](int64_t begin, int64_t end) { cpu::interpolate_backward(job, begin, end); });
   });
   return grads.needed;
 }

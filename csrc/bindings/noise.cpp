@@ -13,12 +13,9 @@ Tensor draw(const char* op, const Tensor& seed, torch::headeronly::IntHeaderOnly
     using T = std::remove_pointer_t<decltype(storage)>;
     const Noise<T> noise{seed_words(words), static_cast<uint64_t>(stream), write<T>(out),
                          out.numel()};
-    run_on(
-        words, [&](auto stream) { Kernels::launch(noise, stream); },
-        [&] {
-          in_parallel(cpu::chunk_count(noise.count),
-                      [&](int64_t begin, int64_t end) { Kernels::run(noise, begin, end); });
-        });
+    run_chunks(
+        out, [&](auto stream) { Kernels::launch(noise, stream); },
+        [&](int64_t begin, int64_t end) { Kernels::run(noise, begin, end); });
   });
   return out;
 }

@@ -77,13 +77,9 @@ void run_backward(const Inputs& in, const OptionalTensor& grad_z, const Optional
       read<T>(grad_z),   read<compute_t<T>>(grad_kl), read<T>(in.mu), read<T>(in.logvar),
       read<T>(in.eps),   seed_words(in.seed),         in.rows,        in.cols,
       write<T>(grad_mu), write<T>(grad_logvar)};
-  run_on(
+  run_chunks(
       in.mu, [&](auto stream) { cuda::reparameterize_kl_backward(job, stream); },
-      [&] {
-        in_parallel(cpu::chunk_count(in.rows * in.cols), [&](int64_t begin, int64_t end) {
-          cpu::reparameterize_kl_backward(job, begin, end);
-        });
-      });
+      [&](int64_t begin, int64_t end) { cpu::reparameterize_kl_backward(job, begin, end); });
 }
 
 std::tuple<Tensor, Tensor> backward(const OptionalTensor& grad_z, const OptionalTensor& grad_kl,

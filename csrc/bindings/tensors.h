@@ -228,6 +228,12 @@ void run_on(const Tensor& like, OnCuda on_cuda, OnCpu on_cpu) {
   on_cpu();
 }
 
+// The same for kernels over the chunks of a tensor's elements on the CPU.
+template <typename OnCuda, typename OnCpu>
+void run_chunks(const Tensor& tensor, OnCuda on_cuda, OnCpu on_cpu) {
+  run_on(tensor, on_cuda, [&] { in_parallel(cpu::chunk_count(tensor.numel()), on_cpu); });
+}
+
 }  // namespace genbench::bindings
 
 // GENBENCH_LIBRARY_IMPL(m) { m.impl(...); } registers under every device that was built for.

@@ -20,6 +20,14 @@ struct NormalLaw {
   }
 };
 
+// The words themselves.
+struct WordLaw {
+  template <typename C>
+  static __device__ Pair<C> draw(uint32_t w0, uint32_t w1) {
+    return {w0, w1};
+  }
+};
+
 // The four numbers of a Philox block.
 template <typename Law, typename C>
 __device__ void draw_block(uint64_t key, uint64_t stream, uint64_t block, C* out) {

@@ -15,8 +15,8 @@ __device__ auto segment_weights_of(const Job& job) {
   const bool drawn = job.seed.at != nullptr;
   const Seed seed = drawn ? job.seed.read() : Seed{};
   const bool own = drawn || job.alpha.per_row;
-  const auto of_row = [drawn, seed, alpha = job.alpha](int64_t row) {
-    const double given = drawn ? uniform_at<C>(seed, 0, row) : alpha.of_row(row);
+  const auto of_row = [&job, drawn, seed](int64_t row) {
+    const double given = drawn ? uniform_at<C>(seed, 0, row) : job.alpha.of_row(row);
     return segment_weights<C>(given);
   };
   return row_weights<SegmentWeights<C>>(of_row, own ? job.cols : job.rows * job.cols);

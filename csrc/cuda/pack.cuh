@@ -77,6 +77,14 @@ __device__ void store_pack(const C (&from)[kPack<T>], const Span& span, T* to) {
   }
 }
 
+// What comes back from memory of type T.
+template <typename T>
+__device__ compute_t<T> rounded(compute_t<T> value) {
+  T stored;
+  store(&stored, value);
+  return load(&stored);
+}
+
 // Packs that elements [0, count) touch.
 template <typename T>
 __host__ __device__ int64_t pack_count(int64_t count) {

@@ -29,14 +29,14 @@ __device__ C block_sum(C value) {
   return total;
 }
 
-// Thread 0 left a partial sum in memory. Whether all `blocks` that share the ticket have: true in
-// one block alone, which then sees all of their sums.
+// Thread 0 left partial sums in memory. Whether all `blocks` that share the ticket have: true in
+// one block alone, which then sees all of their sums. A block alone needs no ticket (null).
 __device__ inline bool is_last(uint32_t* ticket, int64_t blocks) {
   __shared__ bool last;
   if (threadIdx.x == 0) {
-    __threadfence();  // the sum before the ticket
-    last = atomicAdd(ticket, 1u) == static_cast<uint32_t>(blocks - 1);
-    if (last) __threadfence();  // the ticket before the others' sums
+    __threadfence();  // the sums before the ticket
+    last = ticket == nullptr || atomicAdd(ticket, 1u) == static_cast<uint32_t>(blocks - 1);
+    __threadfence();  // the ticket before the others' sums
   }
   __syncthreads();
   const bool result = last;

@@ -119,7 +119,7 @@ __global__ void __launch_bounds__(kThreads)
 }  // namespace
 
 int64_t reparameterize_kl_partials(int64_t rows, int64_t cols) {
-  return Partials::doubles(rows, segment_count(cols));
+  return cols > kSegment ? Partials::doubles(rows, segment_count(cols)) : 0;
 }
 
 template <typename T>
@@ -133,7 +133,7 @@ void reparameterize_kl_forward(const ReparameterizeKlForward<T>& job, Stream str
     return launch(name, forward_rows<T>, blocks, stream, job, width, vectors);
   }
   const int64_t segments = segment_count(job.cols);
-  const Partials partials = prepare_partials(job.partial, job.rows, segments, stream);
+  const Partials partials = prepare_partials(job.partial, job.rows, segments, segments > 1, stream);
   const unsigned blocks = blocks_for(job.rows * segments, 1);
   launch(name, forward_segments<T>, blocks, stream, job, partials, segments, vectors);
 }

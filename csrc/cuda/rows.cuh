@@ -10,7 +10,9 @@ namespace genbench::cuda {
 constexpr int64_t kSegment = 4096;
 constexpr int64_t kShortRow = 2048;
 
-inline int64_t segment_count(int64_t cols) { return (cols + kSegment - 1) / kSegment; }
+__host__ __device__ inline int64_t segment_count(int64_t cols) {
+  return (cols + kSegment - 1) / kSegment;
+}
 
 // Threads that share a short row: a power of two up to a warp, a pack for each where that reaches.
 template <typename T>
@@ -20,20 +22,21 @@ int row_width(int64_t cols) {
   return width;
 }
 
-// Partial sums of rows of more than one segment, and behind them a ticket for every row.
+// Partial sums of rows, and behind them a ticket for every row.
 struct Partials {
   double* sum;       // [rows, segments]
-  uint32_t* ticket;  // [rows]
+  uint32_t* ticket;  // [rows], or null: no sum is shared by blocks
 
   static int64_t doubles(int64_t rows, int64_t segments) {
-    return segments > 1 ? rows * segments + (rows + 1) / 2 : 0;
+    return rows * segments + (rows + 1) / 2;
   }
 };
 
 // Tickets start at zero: a memset on the same stream, since the memory is this call's own. Words
 // that outlive calls would be shared by two streams, or by a graph and what runs beside it.
-inline Partials prepare_partials(double* memory, int64_t rows, int64_t segments, Stream stream) {
-  if (segments <= 1) return {};
+inline Partials prepare_partials(double* memory, int64_t rows, int64_t segments, bool shared,
+                                 Stream stream) {
+  if (!shared) return {memory, nullptr};
   auto* const ticket = reinterpret_cast<uint32_t*>(memory + rows * segments);
   check(cudaMemsetAsync(ticket, 0, rows * sizeof(uint32_t), stream), "tickets");
   return {memory, ticket};

@@ -101,5 +101,6 @@ void for_each_type(Check check) {
 void check_noise();
 void check_reparameterize_kl();
 void check_interpolate();
+void check_gan_bce();
 
 }  // namespace genbench

@@ -5,6 +5,7 @@ int main() {
   genbench::check_noise();
   genbench::check_reparameterize_kl();
   genbench::check_interpolate();
+  genbench::check_gan_bce();
   if (emulator::state.launches == 0) genbench::expect(false, "no kernel was launched");
   std::printf("%d launches, up to %u blocks, %d failures\n", emulator::state.launches,
               emulator::state.most_blocks, genbench::failures);
