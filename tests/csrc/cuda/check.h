@@ -102,5 +102,6 @@ void check_noise();
 void check_reparameterize_kl();
 void check_interpolate();
 void check_gan_bce();
+void check_ddpm();
 
 }  // namespace genbench
