@@ -82,7 +82,7 @@ def check_coefficient(
         check_number(name, value, low, high, ends)
         return
     check_float(name, value)
-    if value.shape not in ((), x.shape[:1]):
+    if value.ndim > 1 or (value.ndim == 1 and len(value) != len(x)):
         raise ValueError(f"{name} must have shape () or ({len(x)},), got {_shape(value)}")
     if value.device != x.device and (value.ndim or value.device.type != "cpu"):
         raise ValueError(f"{name} must be on {x.device}, as the data is, got {value.device}")
