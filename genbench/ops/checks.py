@@ -82,7 +82,7 @@ def check_coefficient(
         check_number(name, value, low, high, ends)
         return
     check_float(name, value)
-    if value.ndim > 1 or (value.ndim == 1 and len(value) != len(x)):
+    if value.ndim > 1 or (value.ndim == 1 and value.shape[0] != x.shape[0]):
         raise ValueError(f"{name} must have shape () or ({len(x)},), got {_shape(value)}")
     if value.device != x.device and (value.ndim or value.device.type != "cpu"):
         raise ValueError(f"{name} must be on {x.device}, as the data is, got {value.device}")
