@@ -21,7 +21,7 @@ from benchmarks.measure import Effort, Measured, measure
 from benchmarks.operation import BOTH, FORWARD, Case, Operation, checked_calls
 from benchmarks.replay import ReplayClock, replay
 from benchmarks.rows import eager_form, extra_info
-from genbench.ops.backend import describe
+from genbench.ops.backend import describe, fused_for
 
 SIZES, LARGE = (10, 16, 20), 24
 FULL_SIZES = range(10, 26, 2)
@@ -164,7 +164,9 @@ def why_absent(case: Case, variant: str) -> str | None:
     """One line on why a variant cannot run here; None where it can."""
     if variant == "fused":
         (status,) = (entry for entry in describe() if entry["op"] == case.operation.name)
-        return None if status["backend"] == "fused" else f"not fused: {status['why']}"
+        if status["backend"] != "fused":
+            return f"not fused: {status['why']}"
+        return None if fused_for(case.operation.name, case.probe()) else f"no kernel for {case.id}"
     if variant in case.operation.rivals:
         try:
             case.operation.rivals[variant]()

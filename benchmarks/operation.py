@@ -89,6 +89,13 @@ class Case:
         made = self.operation.inputs(self.elements, generator)
         return tuple(x.to(self.device, self.dtype) for x in made)
 
+    def probe(self) -> Tensor:
+        """Asks `fused_for` whether this dtype on this device has a kernel: noise, by its seed."""
+        noise = self.operation.noise
+        if noise is not None and noise.law == self.operation.name:
+            return self.seed()
+        return torch.empty(1, dtype=self.dtype, device=self.device)
+
     def seed(self) -> Tensor:
         return torch.tensor([SEED], device=self.device)
 

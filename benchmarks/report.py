@@ -46,7 +46,7 @@ def page(rows: Rows, source: str, picture: str) -> str:
         f"# Measured: {Path(source).stem}",
         "",
         f"Written by `python -m benchmarks.report` from [{Path(source).name}]({source}).",
-        "[What the rows and columns mean](../benchmarks.md).",
+        "Medians in microseconds; [what the rows and columns mean](../benchmarks.md).",
         "",
         *machine_lines(rows),
         "",

@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from benchmarks import conftest as front
-from benchmarks.ops import test_gan_bce, test_reparameterize_kl
+from benchmarks.operation import Case
+from benchmarks.ops import test_gan_bce, test_noise, test_reparameterize_kl
 
 ROOT = Path(__file__).parents[2]
 CPU = torch.device("cpu")
@@ -112,3 +113,19 @@ def test_what_cannot_run_is_skipped_with_a_reason(monkeypatch):
         "fused": "not fused: it has no kernel yet",
     }
     assert group.measured is None and not group.wrong
+
+
+def test_a_dtype_without_a_kernel_is_skipped(monkeypatch):
+    entry = {"op": KL.name, "backend": "fused", "why": "the extension is loaded"}
+    monkeypatch.setattr(front, "describe", lambda: [entry])
+    monkeypatch.setattr(front, "fused_for", lambda op, probe: probe.dtype == torch.float32)
+    reasons = [
+        front.why_absent(Case(KL, "forward", 2**10, dtype), "fused")
+        for dtype in (torch.float32, torch.bfloat16)
+    ]
+    assert reasons == [None, "no kernel for reparameterize_kl-forward-size10-bfloat16"]
+
+
+def test_noise_is_asked_for_by_its_seed():
+    for operation in test_noise.OPERATIONS:
+        assert Case(operation, "forward", 2**10).probe().dtype == torch.int64
