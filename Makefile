@@ -26,7 +26,7 @@ test-slow: env ## the same with ten times the generated cases, and the tests mar
 	@$(BIN)/python -m pytest --hypothesis-profile=slow -m "slow or not slow" $(ARGS)
 
 bench: env ## time each operation against eager torch, torch.compile and libraries
-	@$(BIN)/python -m pytest benchmarks/ --benchmark-only $(ARGS)
+	@$(BIN)/python -m pytest benchmarks/ --benchmark-only -q --benchmark-columns=median,iqr,rounds $(ARGS)
 
 bench-record: env ## the same into benchmarks/results/cpu.json, its tables and picture, README
 	@$(BIN)/python -m pytest benchmarks/ --benchmark-only -q \

@@ -30,7 +30,7 @@ class Twins(NamedTuple):
 WARM_UP = 3  # calls of each variant
 SETTLE = 5  # untimed calls ahead of each timed one where caches are warm
 FLUSHED_FROM = 2**16  # elements; smaller calls measure the way to the kernel, not memory
-POOL_SHARE = 8  # memory kept, in what the operation has to move: more than all temporaries
+POOL_SHARE = 4  # memory kept, in what the operation has to move: more than all temporaries
 TWIN_TO = 2**20  # elements; beyond, what cold code costs does not show
 FRESH = ("eager", "fused")  # variants measured with fresh memory too, to save time
 FRESH_FROM = 2**20  # elements; where pages begin to count
