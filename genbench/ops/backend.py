@@ -46,6 +46,8 @@ _KERNELS = {
     "reparameterize_kl": _FLOATS,
     "discriminator_bce": _FLOATS,
     "generator_bce": _FLOATS,
+    "gradient_norm_penalty": _FLOATS,
+    "gradient_penalty": _FLOATS,  # by the kernels of the penalty and of interpolate
     "interpolate": _FLOATS,
     "ddpm_add_noise": _FLOATS,
     "ddpm_step": _FLOATS,

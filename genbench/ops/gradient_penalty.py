@@ -4,11 +4,14 @@ Gulrajani et al. 2017, arXiv 1704.00028; Mescheder et al. 2018, arXiv 1801.04406
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from genbench.ops import checks
+from genbench.ops.backend import fused_for
+from genbench.ops.extension import register_fake
 from genbench.ops.interpolate import interpolate, interpolate_reference
 from genbench.ops.noise import check_source
 
@@ -26,20 +29,35 @@ def gradient_norm_penalty(
         one_sided: only norms above the center count.
 
     Returns: 0-d; float64 for float64 gradients, else float32. At a zero gradient, where the
-        square root has no slope, its derivatives count as 0, so those of the penalty are finite.
+        square root has no slope, its derivatives count as 0, so those of the penalty are finite;
+        a norm up to 1e-19 (1.5e-154 in float64) counts as zero.
     Errors: TypeError, ValueError for an argument outside these rules.
     Source: Gulrajani et al. 2017, equation 3; Mescheder et al. 2018, equation 9.
     """
-    return gradient_norm_penalty_reference(gradients, center=center, one_sided=one_sided)
+    _check(gradients, center, one_sided)
+    if not fused_for("gradient_norm_penalty", gradients):
+        return _formula(gradients, center, one_sided)
+    if checks.needs_graph(gradients):
+        return _Fused.apply(gradients, center, one_sided)
+    raw = torch.ops.genbench.gradient_norm_penalty_forward
+    return raw(gradients, center, one_sided, False)[0]
 
 
 def gradient_norm_penalty_reference(
     gradients: Tensor, *, center: float = 1.0, one_sided: bool = False
 ) -> Tensor:
     """`gradient_norm_penalty` by plain torch operations."""
+    _check(gradients, center, one_sided)
+    return _formula(gradients, center, one_sided)
+
+
+def _check(gradients: Tensor, center: float, one_sided: bool) -> None:
     checks.check_batch("gradients", gradients)
     checks.check_not_empty("gradients", gradients)
     _check_center(center, one_sided)
+
+
+def _formula(gradients: Tensor, center: float, one_sided: bool) -> Tensor:
     g = gradients.to(checks.wide_dtype(gradients.dtype)).reshape(len(gradients), -1)  # (B, n)
     squares = g.square().sum(1)
     if center == 0:
@@ -48,7 +66,7 @@ def gradient_norm_penalty_reference(
     excess = norm - center
     if one_sided:
         return excess.clamp(min=0).square().mean()
-    return torch.where(zero, squares + center**2, excess.square()).mean()
+    return torch.where(zero, squares + center * center, excess.square()).mean()
 
 
 def gradient_penalty(
@@ -108,11 +126,50 @@ def _norm(g: Tensor) -> tuple[Tensor, Tensor]:
     slopes of their root overflow. Below the root of the smallest float a norm is zero: from there
     on 1 / norm^2, which the third derivative holds, would overflow.
     """
+    tiny = torch.finfo(g.dtype).tiny
     largest = g.detach().abs().amax(1, keepdim=True)  # (B, 1)
-    zero = largest <= torch.finfo(g.dtype).tiny ** 0.5  # false for NaN, which must stay visible
-    scale = torch.where(zero, 1, largest)
-    squares = torch.where(zero, 1, g / scale).square().sum(1)
-    return torch.where(zero.squeeze(1), 0, scale.squeeze(1) * squares.sqrt()), zero.squeeze(1)
+    scale = torch.where((largest > tiny) & largest.isfinite(), largest, 1)  # NaN stays in g
+    squares = (g / scale).square().sum(1)
+    scale = scale.squeeze(1)
+    zero = scale * squares.detach().sqrt() <= tiny**0.5
+    return torch.where(zero, 0, scale * torch.where(zero, 1, squares).sqrt()), zero
+
+
+@register_fake("gradient_norm_penalty_forward")
+def _forward_shapes(
+    gradients: Tensor, center: float, one_sided: bool, slopes: bool
+) -> tuple[Tensor, Tensor]:
+    penalty = gradients.new_empty((), dtype=checks.wide_dtype(gradients.dtype))
+    rows = len(gradients) if slopes else 0
+    return penalty, gradients.new_empty(rows, dtype=torch.float64)
+
+
+@register_fake("gradient_norm_penalty_backward")
+def _backward_shapes(grad_penalty: Tensor, gradients: Tensor, slope: Tensor) -> Tensor:
+    return gradients.new_empty(gradients.shape)
+
+
+class _Fused(torch.autograd.Function):
+    """The kernels; the formula's own derivative where a second one is wanted."""
+
+    @staticmethod
+    def forward(ctx: Any, gradients: Tensor, center: float, one_sided: bool) -> Tensor:
+        raw = torch.ops.genbench.gradient_norm_penalty_forward
+        penalty, slope = raw(gradients, center, one_sided, True)
+        ctx.save_for_backward(gradients, slope)
+        ctx.options = (center, one_sided)
+        return penalty
+
+    @staticmethod
+    def backward(ctx: Any, grad_penalty: Tensor) -> tuple[Tensor, None, None]:
+        gradients, slope = ctx.saved_tensors
+        # torch.compile allows no second derivative, and traces with gradients enabled.
+        if torch.is_grad_enabled() and not torch.compiler.is_compiling():
+            penalty = _formula(gradients, *ctx.options)
+            (by_g,) = torch.autograd.grad(penalty, gradients, grad_penalty, create_graph=True)
+            return by_g, None, None
+        raw = torch.ops.genbench.gradient_norm_penalty_backward
+        return raw(grad_penalty, gradients, slope), None, None
 
 
 def _points(

@@ -5,6 +5,7 @@
 
 #include "cpu/dispatch.h"
 #include "gan_bce.h"
+#include "gradient_penalty.h"
 #include "math/philox.h"
 #include "reparameterize_kl.h"
 
@@ -102,6 +103,30 @@ void check_gan_bce(int64_t count, double t) {
   expect(std::fabs(loss - sum / count) < 1e-13, "bce");  // `count` roundings of numbers below 20
 }
 
+// Rows whose norms are 2 sqrt(cols) size: one of them beyond the squares of a double.
+void check_gradient_penalty(int64_t rows, int64_t cols, double size) {
+  namespace cpu = genbench::cpu;
+  std::vector<double> g(rows * cols, 2 * size), slope(rows), out(rows * cols), partial(rows * cols);
+  const double norm = 2 * size * std::sqrt(cols), center = norm / 4;
+  double mean = 0;
+  const double one = 1;
+  const genbench::GradientPenaltyForward<double> forward{
+      g.data(), rows, cols, {center, false}, &mean, slope.data(), partial.data()};
+  cpu::gradient_penalty_forward(forward, 0, cpu::row_steps(rows, cols));
+  cpu::gradient_penalty_finish(forward);
+  const genbench::GradientPenaltyBackward<double> backward{&one, g.data(), slope.data(),
+                                                           rows, cols,     out.data()};
+  cpu::gradient_penalty_backward(backward, 0, cpu::chunk_count(rows * cols));
+  for (const double x : out) {
+    const double wanted = 3 * size / rows;  // 2 (norm - center) / norm * 2 size / rows
+    expect(std::fabs(x / wanted - 1) < 1e-13, "slope of the penalty");
+  }
+  const double excess = norm - center;
+  const bool same =
+      excess * excess > 1e308 ? std::isinf(mean) : std::fabs(mean / (excess * excess) - 1) < 1e-13;
+  expect(same, "penalty");
+}
+
 }  // namespace
 
 int main() {
@@ -112,5 +137,8 @@ int main() {
   check_reparameterize_kl(2, 5000);
   check_gan_bce(3, 1);
   check_gan_bce(5000, 0.9);
+  check_gradient_penalty(700, 3, 1);
+  check_gradient_penalty(3, 5000, 1e-150);
+  check_gradient_penalty(3, 5000, 1e200);
   return failures == 0 ? 0 : 1;
 }
