@@ -28,32 +28,21 @@ __all__ = [
 ]
 
 BACKENDS = ("reference", "fused")
-OPERATIONS = (
-    "reparameterize_kl",
-    "discriminator_bce",
-    "generator_bce",
-    "interpolate",
-    "gradient_norm_penalty",
-    "gradient_penalty",
-    "ddpm_add_noise",
-    "ddpm_step",
-    "uniform",
-    "normal",
-)
 # The dtypes each kernel serves. Noise is asked for by its seed.
 _FLOATS = frozenset((torch.float16, torch.bfloat16, torch.float32, torch.float64))
 _KERNELS = {
     "reparameterize_kl": _FLOATS,
     "discriminator_bce": _FLOATS,
     "generator_bce": _FLOATS,
-    "gradient_norm_penalty": _FLOATS,
-    "gradient_penalty": _FLOATS,  # by the kernels of the penalty and of interpolate
     "interpolate": _FLOATS,
+    "gradient_norm_penalty": _FLOATS,
+    "gradient_penalty": _FLOATS,  # by the kernels of the two before
     "ddpm_add_noise": _FLOATS,
     "ddpm_step": _FLOATS,
     "uniform": frozenset((torch.int64,)),
     "normal": frozenset((torch.int64,)),
 }
+OPERATIONS = tuple(_KERNELS)
 _NOISE = frozenset(("uniform", "normal"))
 
 
@@ -113,14 +102,14 @@ def _choose() -> str:
 
 
 def fused_for(op: str, *tensors: Tensor | None) -> bool:
-    """Whether a call of `op` on these tensors runs the kernel: it exists and serves them all.
+    """Whether a call of `op` on these tensors runs the kernel: it serves them all.
 
     torch.func transforms and forward-mode derivatives see the formulas of the other operations,
     which they can take apart; the noise inside those formulas still comes from its kernels.
     """
-    dtypes = _KERNELS.get(op)
-    if dtypes is None or active() != "fused" or (op not in _NOISE and _transforms_active()):
+    if active() != "fused" or (op not in _NOISE and _transforms_active()):
         return False
+    dtypes = _KERNELS[op]
     for tensor in tensors:  # noqa: SIM110 - all(...) takes three times as long
         if tensor is not None and not _served(tensor, dtypes):
             return False
@@ -133,8 +122,6 @@ def describe() -> list[dict[str, str | None]]:
 
 
 def _explain(op: str) -> dict[str, str | None]:
-    if op not in _KERNELS:
-        return {"backend": "reference", "why": "it has no kernel yet", "remedy": None}
     if load_error() is not None:
         return {"backend": "reference", "why": load_error(), "remedy": extension.REMEDY}
     if active() == "fused":

@@ -119,11 +119,12 @@ void check_gradient_penalty(int64_t rows, int64_t cols, double size) {
   cpu::gradient_penalty_backward(backward, 0, cpu::chunk_count(rows * cols));
   for (const double x : out) {
     const double wanted = 3 * size / rows;  // 2 (norm - center) / norm * 2 size / rows
-    expect(std::fabs(x / wanted - 1) < 1e-13, "slope of the penalty");
+    expect(std::fabs(x / wanted - 1) < 1e-12, "slope of the penalty");
   }
   const double excess = norm - center;
-  const bool same =
-      excess * excess > 1e308 ? std::isinf(mean) : std::fabs(mean / (excess * excess) - 1) < 1e-13;
+  const bool same = excess * excess > 1e308
+                        ? std::isinf(mean)
+                        : std::fabs(mean / (excess * excess) - 1) < 1e-12;  // 5,000 equal squares
   expect(same, "penalty");
 }
 

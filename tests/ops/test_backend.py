@@ -12,7 +12,6 @@ import torch
 from genbench import ops
 from genbench.errors import InputError
 from genbench.ops.backend import (
-    _KERNELS,
     OPERATIONS,
     active,
     backend,
@@ -80,7 +79,6 @@ def test_what_the_kernels_serve(kernels):
     assert fused_for("normal", SEED) and not fused_for("normal", x)
     assert not fused_for("reparameterize_kl", x, x.long())
     assert not fused_for("reparameterize_kl", x.to("meta"))
-    assert not fused_for("no such operation", x)
     with backend("reference"):
         assert not fused_for("normal", SEED)
     seen = []
@@ -98,17 +96,12 @@ def test_describe_names_every_operation():
         assert row["backend"] in ("reference", "fused")
 
 
-def test_describe_with_the_extension(kernels, monkeypatch):
+def test_describe_with_the_extension(kernels):
     rows = {row["op"]: row for row in describe()}
     info = build_info()
     assert load_error() is None and info is not None
-    assert rows["normal"]["backend"] == rows["reparameterize_kl"]["backend"] == "fused"
+    assert {row["backend"] for row in rows.values()} == {"fused"}
     assert info["instruction set in use"] in str(rows["normal"]["why"])
-    with monkeypatch.context() as patch:
-        patch.delitem(_KERNELS, "ddpm_step")
-        (without,) = (row for row in describe() if row["op"] == "ddpm_step")
-    why = "it has no kernel yet"
-    assert without == {"op": "ddpm_step", "backend": "reference", "why": why, "remedy": None}
     with backend("reference"):
         inside = {row["op"]: row for row in describe()}
     assert inside["normal"]["why"] == "chosen for this block"

@@ -14,7 +14,6 @@ from torch.library import opcheck
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from genbench import ops
-from genbench.ops.backend import _KERNELS
 
 each_op = pytest.mark.parametrize("op", OPERATIONS.values(), ids=OPERATIONS)
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -92,8 +91,8 @@ def test_uninitialised_memory_is_never_read(kernels, op):
 @each_op
 @pytest.mark.parametrize("shape", [(1, 100_003), (300, 1000), (70_000, 2)], ids=str)
 def test_threads_do_not_change_a_bit(kernels, op, shape):
-    if op.name not in _KERNELS:
-        pytest.skip("it has no kernel yet")
+    if op.name == "gradient_penalty":
+        pytest.skip("its critic's sums are torch's own, which threads change")
     before = torch.get_num_threads()
     try:
         for i, build in enumerate(op.variants.values()):
