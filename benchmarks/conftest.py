@@ -27,6 +27,7 @@ SIZES, LARGE = (10, 16, 20), 24
 FULL_SIZES = range(10, 26, 2)
 HALF_SIZES = (16, 20, 24)  # bfloat16 in a full run
 LARGE_VARIANTS = ("eager", "fused")  # of 2^24 in the default run; the others take a minute
+UNUSED = ("data", "total", "ld15iqr", "hd15iqr", "iqr_outliers", "stddev_outliers")
 SLOWEST = 5  # groups listed at the end
 
 CLOCK = ReplayClock()
@@ -176,12 +177,17 @@ def why_absent(case: Case, variant: str) -> str | None:
 
 
 def pytest_benchmark_update_json(config: Any, benchmarks: Any, output_json: dict[str, Any]) -> None:
-    """Keep rows small: percentiles are in extra_info, and so is what matters of the machine."""
+    """Keep rows small: percentiles are in extra_info, and so is what matters of the machine.
+
+    What `pytest-benchmark compare` reads stays.
+    """
     kept = ("machine", "system", "python_version")
     output_json["machine_info"] = {key: output_json["machine_info"][key] for key in kept}
     for row in output_json["benchmarks"]:
-        row["stats"].pop("data", None)
-        row.pop("params", None)  # objects; extra_info holds what they say
+        row["params"] = None  # objects; extra_info holds what they say
+        row.pop("options")  # of a calibration that does not happen
+        for name in UNUSED:
+            row["stats"].pop(name, None)
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:

@@ -74,7 +74,8 @@ def measure(
     every = {**variants, "copy": Twins(*memory.copies(moved_bytes, device))}
     ahead = preparation(every, elements, device)
     calls = {name: twins.call for name, twins in every.items()}
-    with pinned(), memory.reused(POOL_SHARE * moved_bytes), without_collection():
+    pool = POOL_SHARE * moved_bytes if device.type == "cpu" else 0
+    with pinned(), memory.reused(pool), without_collection():
         reused = interleave(calls, timer=timer, before=ahead, effort=effort)
         copy = reused.pop("copy")
         faults = {name: faults_of(calls[name]) for name in variants}

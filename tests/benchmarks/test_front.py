@@ -30,6 +30,11 @@ def report(tmp_path_factory):
     ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert ran.returncode == 0, ran.stdout
     rows = json.loads(path.read_text())["benchmarks"]
+    # pytest-benchmark's own command reads what was left of the rows.
+    read = subprocess.run(
+        [sys.executable, "-m", "pytest_benchmark", "compare", path], capture_output=True, text=True
+    )
+    assert read.returncode == 0 and "generator_bce-forward-size10-float32-eager" in read.stdout
     return ran.stdout, {row["extra_info"]["variant"]: row for row in rows}
 
 
