@@ -58,7 +58,8 @@ def _check(gradients: Tensor, center: float, one_sided: bool) -> None:
 
 
 def _formula(gradients: Tensor, center: float, one_sided: bool) -> Tensor:
-    g = gradients.to(checks.wide_dtype(gradients.dtype)).reshape(len(gradients), -1)  # (B, n)
+    rows = gradients.shape[0]  # len() would make it a constant of an exported program
+    g = gradients.to(checks.wide_dtype(gradients.dtype)).reshape(rows, -1)  # (B, n)
     squares = g.square().sum(1)
     if center == 0:
         return squares.mean()
@@ -140,7 +141,7 @@ def _forward_shapes(
     gradients: Tensor, center: float, one_sided: bool, slopes: bool
 ) -> tuple[Tensor, Tensor]:
     penalty = gradients.new_empty((), dtype=checks.wide_dtype(gradients.dtype))
-    rows = len(gradients) if slopes else 0
+    rows = gradients.shape[0] if slopes else 0
     return penalty, gradients.new_empty(rows, dtype=torch.float64)
 
 
@@ -219,8 +220,9 @@ def _gradients(critic: Critic, points: Tensor) -> Tensor:
 def _logits(critic: Critic, points: Tensor) -> Tensor:
     logits = critic(points)
     checks.check_batch("critic's output", logits)
-    if len(logits) != len(points):
-        raise ValueError(f"critic's output must have {len(points)} rows, got {tuple(logits.shape)}")
+    rows = points.shape[0]
+    if logits.shape[0] != rows:
+        raise ValueError(f"critic's output must have {rows} rows, got {tuple(logits.shape)}")
     return logits
 
 

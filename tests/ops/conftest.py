@@ -81,37 +81,68 @@ def refuses():
     return check
 
 
-@pytest.fixture(scope="session")
-def run_with():
-    """run(instruction_set, script, *arguments): a Python process held to an instruction set."""
+def held_to(instruction_set):
+    """The environment of a Python process held to an instruction set."""
+    paths = {"PYTHONPATH": str(Path(ops.__file__).parents[2])}
+    return os.environ | paths | {"GENBENCH_INSTRUCTION_SET": instruction_set}
 
-    def run(instruction_set, script, *arguments):
-        environment = os.environ | {"GENBENCH_INSTRUCTION_SET": instruction_set}
-        environment["PYTHONPATH"] = str(Path(ops.__file__).parents[2])
-        command = [sys.executable, "-c", script, *map(str, arguments)]
+
+@pytest.fixture
+def run_with():
+    """run(instruction_set, script): a Python process held to an instruction set."""
+
+    def run(instruction_set, script):
+        command = [sys.executable, "-c", script]
+        environment = held_to(instruction_set)
         return subprocess.run(command, env=environment, capture_output=True, text=True)
 
     return run
 
 
+WORKER = """
+import sys, torch
+from genbench.ops.extension import instruction_set
+for path in map(str.strip, sys.stdin):
+    names = {"out": {}, "sys": sys, "torch": torch}
+    exec(open(path + ".py").read(), names)
+    torch.save((instruction_set(), names["out"]), path)
+    print(path, flush=True)
+"""
+
+
 @pytest.fixture(scope="session", params=["baseline", "avx2", "avx512"])
-def in_instruction_set(request, run_with, tmp_path_factory):
-    """compute(script): the dictionary `out` that a script fills in a process held to one set."""
+def in_instruction_set(request, tmp_path_factory):
+    """compute(script): the dictionary `out` that a script fills in a process held to one set. All
+    scripts share the process: starting torch takes longer than most of them."""
     if active() != "fused":
         pytest.skip("the kernels do not run")
     from genbench import _build
 
     if request.param not in _build.instruction_sets():
         pytest.skip(f"{request.param} does not run here")
+    folder = tmp_path_factory.mktemp(request.param)
+    errors = folder / "errors.txt"
+    with (
+        errors.open("w") as log,
+        subprocess.Popen(
+            [sys.executable, "-c", WORKER],
+            env=held_to(request.param),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+        ) as worker,
+    ):
+        scripts, answers = worker.stdin, worker.stdout
+        assert scripts is not None and answers is not None
 
-    def compute(script):
-        path = tmp_path_factory.mktemp(request.param) / "out.pt"
-        before = "import sys, torch; from genbench.ops.extension import instruction_set; out = {}"
-        after = "torch.save((instruction_set(), out), sys.argv[1])"
-        finished = run_with(request.param, f"{before}\n{script}\n{after}", path)
-        assert finished.returncode == 0, finished.stderr
-        used, out = torch.load(path)
-        assert used == request.param
-        return out
+        def compute(script):
+            path = folder / f"{len(list(folder.iterdir()))}.pt"
+            Path(f"{path}.py").write_text(script)
+            print(path, file=scripts, flush=True)
+            assert answers.readline().strip() == str(path), errors.read_text()
+            used, out = torch.load(path)
+            assert used == request.param
+            return out
 
-    return compute
+        yield compute

@@ -199,12 +199,15 @@ def test_nan_stays_visible(either):
 
 
 def test_compiles_whole(kernels, rng):
-    compiled = torch.compile(both, fullgraph=True, backend="aot_eager")
+    compiled = torch.compile(both, fullgraph=True, dynamic=True, backend="aot_eager")
     arguments = logits(rng, 5, 7, dtype=torch.float32)
     assert torch.equal(compiled(*arguments), both(*arguments))
     grads = [torch.autograd.grad(f(*arguments), arguments) for f in (compiled, both)]
     for a, b in zip(*grads, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-6, atol=1e-7)  # two float32 losses added up
+    with torch.compiler.set_stance("fail_on_recompile"):  # no size is part of the graph
+        longer = [x.detach().repeat(3).requires_grad_() for x in arguments]
+        assert torch.equal(compiled(*longer), both(*longer))
     with torch.no_grad():
         assert torch.equal(compiled(*arguments), both(*arguments))
 

@@ -162,10 +162,13 @@ def test_compiles_whole(kernels, rng):
     def call(g):
         return 3 * ops.gradient_norm_penalty(g, center=0.5)
 
-    compiled = torch.compile(call, fullgraph=True, backend="aot_eager")
+    compiled = torch.compile(call, fullgraph=True, dynamic=True, backend="aot_eager")
     g = normal(rng, 4, 5, dtype=torch.float32).requires_grad_()
     found = [torch.autograd.grad(f(g), g)[0] for f in (compiled, call)]
     assert torch.equal(compiled(g), call(g)) and torch.equal(*found)
+    with torch.compiler.set_stance("fail_on_recompile"):  # no batch size is part of the graph
+        longer = g.detach().repeat(3, 1).requires_grad_()
+        assert torch.equal(compiled(longer), call(longer))
     with torch.no_grad():
         assert torch.equal(compiled(g), call(g))
 
