@@ -93,7 +93,7 @@ def _weights(
 ) -> tuple[checks.Coefficient, checks.Coefficient]:
     """alpha and 1 - alpha, ready to multiply x (B, ...)."""
     if alpha is None:
-        alpha = draw(len(x), seed=seed, dtype=wide)
+        alpha = draw(x.shape[:1], seed=seed, dtype=wide)
     alpha = checks.exact(alpha, wide)
     return checks.spread(alpha, x, wide), checks.spread(1 - alpha, x, wide)
 

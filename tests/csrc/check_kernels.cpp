@@ -4,8 +4,10 @@
 #include <vector>
 
 #include "cpu/dispatch.h"
+#include "ddpm.h"
 #include "gan_bce.h"
 #include "gradient_penalty.h"
+#include "interpolate.h"
 #include "math/philox.h"
 #include "reparameterize_kl.h"
 
@@ -128,6 +130,47 @@ void check_gradient_penalty(int64_t rows, int64_t cols, double size) {
   expect(same, "penalty");
 }
 
+// One weight a row, in float beside doubles: short rows, and rows of many chunks.
+void check_interpolate(int64_t rows, int64_t cols) {
+  namespace cpu = genbench::cpu;
+  const int64_t size = rows * cols;
+  std::vector<double> real(size), fake(size), out(size);
+  std::vector<float> alpha(rows);
+  for (int64_t row = 0; row < rows; ++row) alpha[row] = float(row + 1) / float(rows + 1);
+  for (int64_t i = 0; i < size; ++i) real[i] = std::sin(0.3 * i), fake[i] = std::cos(0.7 * i);
+  const genbench::Coefficient weight{0, alpha.data(), genbench::Storage::float32, true};
+  const genbench::Interpolate<double> job{real.data(), fake.data(), weight,    {},
+                                          rows,        cols,        out.data()};
+  cpu::interpolate(job, 0, cpu::chunk_count(size));
+  for (int64_t i = 0; i < size; ++i) {
+    const double wanted = fake[i] + alpha[i / cols] * (real[i] - fake[i]);
+    expect(std::fabs(out[i] - wanted) < 1e-15, "a point");  // a few roundings of numbers below 2
+  }
+}
+
+// The noise that a step draws is the noise that ddpm_add_noise draws and hands back.
+void check_ddpm(int64_t rows, int64_t cols) {
+  namespace cpu = genbench::cpu;
+  const int64_t size = rows * cols, key = 7;
+  std::vector<double> x0(size), x_t(size), noise(size), out(size);
+  for (int64_t i = 0; i < size; ++i) x0[i] = std::sin(0.3 * i);
+  const auto number = [](double value) {
+    return genbench::Coefficient{value, nullptr, genbench::Storage::float64, false};
+  };
+  const genbench::DdpmAddNoise<double> forward{x0.data(), nullptr, {&key, 1},  number(0.36),
+                                               rows,      cols,    x_t.data(), noise.data()};
+  cpu::ddpm_add_noise(forward, 0, cpu::chunk_count(size));
+  const genbench::DdpmStep<double> step{x_t.data(),   noise.data(), nullptr,      {&key, 1},
+                                        number(0.81), number(0.36), number(0.25), rows,
+                                        cols,         out.data()};
+  cpu::ddpm_step(step, 0, cpu::chunk_count(size));
+  for (int64_t i = 0; i < size; ++i) {
+    expect(std::fabs(x_t[i] - (0.6 * x0[i] + 0.8 * noise[i])) < 1e-14, "x_t");
+    const double mean = (x_t[i] - 0.19 / 0.8 * noise[i]) / 0.9;
+    expect(std::fabs(out[i] - (mean + 0.25 * noise[i])) < 1e-14, "x_{t-1}");
+  }
+}
+
 }  // namespace
 
 int main() {
@@ -141,5 +184,8 @@ int main() {
   check_gradient_penalty(700, 3, 1);
   check_gradient_penalty(3, 5000, 1e-150);
   check_gradient_penalty(3, 5000, 1e200);
+  check_interpolate(700, 3);
+  check_interpolate(2, 5000);
+  check_ddpm(700, 3);
   return failures == 0 ? 0 : 1;
 }

@@ -78,10 +78,10 @@ def test_a_saved_program_loads(kernels, arguments, tmp_path):
     same(program.module(), arguments)
 
 
-def test_any_batch_size(kernels, arguments):
+def test_any_batch_size(either, arguments):
     batch = torch.export.Dim("batch", min=2)
     shapes = ({0: batch}, {0: batch}, {0: batch}, None)
     program = exported(arguments, dynamic_shapes=shapes)
     longer = [torch.cat([x, x, x]) for x in arguments[:3]]
     same(program.module(), (*longer, SEED))
-    assert kernels_of(program) == USED
+    assert kernels_of(program) == (USED if either == "fused" else [])
