@@ -102,7 +102,7 @@ void gradient_penalty_forward(const GradientPenaltyForward<T>& job, int64_t begi
 template <typename T>
 void gradient_penalty_backward(const GradientPenaltyBackward<T>& job, int64_t begin, int64_t end) {
   using C = compute_t<T>;
-  alignas(64) C of_row[kChunk + 1], factor[kChunk];
+  alignas(64) C of_row[kChunk + 1], factor[kSpread];
   const double scale = static_cast<double>(*job.grad_mean) / static_cast<double>(job.rows);
   const int64_t size = job.rows * job.cols;
   for (int64_t chunk = begin; chunk < end; ++chunk) {
