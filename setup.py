@@ -104,6 +104,7 @@ def cuda_toolkit() -> nvcc.Toolkit | None:
         # A machine without nvcc has no GPU to speak of; a wrong list of architectures is a slip.
         if mode == "require" or "ARCH_LIST" in str(refusal):
             sys.exit(f"GENBENCH_CUDA={mode}, but {refusal}")
+        print(f"genbench: CUDA kernels are not built, {refusal}", file=sys.stderr)
     return None
 
 
@@ -137,7 +138,7 @@ def operations(toolkit: nvcc.Toolkit | None) -> Extension:
         "genbench._ops",
         sources=[path for path in files if "module.cpp" not in path],
         define_macros=[("GENBENCH_CUDA", None)] if toolkit else [],
-        library_dirs=library_paths() + (toolkit.libraries() if toolkit else []),
+        library_dirs=library_paths() + (list(toolkit.libraries) if toolkit else []),
         # The CUDA runtime inside the library: it loads under a torch without CUDA too.
         libraries=["torch", "torch_cpu"] + (["cudart_static", "rt", "dl"] if toolkit else []),
         # -isystem: no warnings about torch's own headers

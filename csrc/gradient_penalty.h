@@ -16,7 +16,7 @@ struct GradientPenaltyForward {
   compute_t<T>* mean;  // [1], over rows of (norm - center)^2
   double* slope;       // [rows]: slope * gradients / rows is the derivative of `mean`; null: not
                        // wanted
-  double* partial;     // [row_steps(rows, cols)]
+  double* partial;     // [row_steps(rows, cols)] on the CPU, else [gradient_penalty_partials]
 };
 
 template <typename T>
@@ -43,4 +43,19 @@ template <typename T>
 void gradient_penalty_backward(const GradientPenaltyBackward<T>& job, int64_t begin, int64_t end);
 
 }  // namespace cpu
+
+namespace cuda {
+
+// Doubles that `partial` must hold.
+template <typename T>
+int64_t gradient_penalty_partials(int64_t rows, int64_t cols);
+
+// Queue their kernels on `stream` of the current device and wait for nothing.
+template <typename T>
+void gradient_penalty_forward(const GradientPenaltyForward<T>& job, Stream stream);
+
+template <typename T>
+void gradient_penalty_backward(const GradientPenaltyBackward<T>& job, Stream stream);
+
+}  // namespace cuda
 }  // namespace genbench

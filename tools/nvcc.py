@@ -35,6 +35,7 @@ class Toolkit:
     nvcc: str
     version: str  # such as 13.0.88
     codes: tuple[str, ...]  # such as sm_80, compute_90
+    libraries: tuple[str, ...]  # folders of the static CUDA runtime
 
     def describe(self) -> str:
         return f"nvcc {self.version}: {' '.join(self.codes)}"
@@ -52,16 +53,16 @@ class Toolkit:
         if subprocess.run(command).returncode != 0:
             raise Refusal(f"nvcc could not compile {source.name}")
 
-    def libraries(self) -> list[str]:
-        """Folders of the static CUDA runtime, as nvcc itself would give them to the linker."""
-        command = [self.nvcc, "--dryrun", "x.cu"]
-        told = subprocess.run(command, capture_output=True, text=True).stderr
-        line = re.search(r"^#\$ LIBRARIES=(.*)$", told, flags=re.MULTILINE)
-        folders = [flag[2:] for flag in shlex.split(line[1] if line else "") if flag[:2] == "-L"]
-        found = [folder for folder in folders if Path(folder, "libcudart_static.a").is_file()]
-        if not found:
-            raise Refusal(f"{self.nvcc} has no libcudart_static.a beside it, looked in {folders}")
-        return found
+
+def runtime_folders(nvcc: str) -> tuple[str, ...]:
+    """Where the static CUDA runtime lies, as nvcc itself would tell the linker."""
+    told = subprocess.run([nvcc, "--dryrun", "x.cu"], capture_output=True, text=True).stderr
+    line = re.search(r"^#\$ LIBRARIES=(.*)$", told, flags=re.MULTILINE)
+    folders = [flag[2:] for flag in shlex.split(line[1] if line else "") if flag[:2] == "-L"]
+    found = tuple(folder for folder in folders if Path(folder, "libcudart_static.a").is_file())
+    if not found:
+        raise Refusal(f"{nvcc} has no libcudart_static.a with it: install the CUDA toolkit whole")
+    return found
 
 
 def architectures(listed: str) -> tuple[str, ...]:
@@ -97,7 +98,7 @@ def find(variables: Mapping[str, str]) -> Toolkit:
     if version is None:
         raise Refusal(f"{nvcc} --version tells no version")
     codes = architectures(variables.get("TORCH_CUDA_ARCH_LIST") or DEFAULT)
-    return Toolkit(nvcc, version[1], codes)
+    return Toolkit(nvcc, version[1], codes, runtime_folders(nvcc))
 
 
 def at_once(run: Callable[[Item], object], items: Iterable[Item]) -> None:

@@ -18,7 +18,7 @@ void check_gradients(const Tensor& gradients, const char* op) {
 }
 
 template <typename T>
-void run_forward(GradientPenaltyForward<T>& job) {
+void run_on_cpu(GradientPenaltyForward<T> job) {
   const int64_t steps = cpu::row_steps(job.rows, job.cols);
   double few[kFew];
   std::unique_ptr<double[]> many(steps > kFew ? new double[steps] : nullptr);
@@ -26,6 +26,19 @@ void run_forward(GradientPenaltyForward<T>& job) {
   in_parallel(steps,
               [&](int64_t begin, int64_t end) { cpu::gradient_penalty_forward(job, begin, end); });
   cpu::gradient_penalty_finish(job);
+}
+
+template <typename T>
+void run_forward(GradientPenaltyForward<T> job, const Tensor& like) {
+  run_on(
+      like,
+      [&](auto stream) {
+        const int64_t count = cuda::gradient_penalty_partials<T>(job.rows, job.cols);
+        const Tensor partial = new_dense(like, {count}, ScalarType::Double);
+        job.partial = write<double>(partial);
+        cuda::gradient_penalty_forward(job, stream);
+      },
+      [&] { run_on_cpu(job); });
 }
 
 std::tuple<Tensor, Tensor> forward(const Tensor& gradients, double center, bool one_sided,
@@ -40,14 +53,14 @@ std::tuple<Tensor, Tensor> forward(const Tensor& gradients, double center, bool 
   const Tensor slope = new_dense(g, {slopes ? rows : 0}, ScalarType::Double);
   with_storage(type, op, [&](auto* storage) {
     using T = std::remove_pointer_t<decltype(storage)>;
-    GradientPenaltyForward<T> job{read<T>(g),
-                                  rows,
-                                  sample_size(g),
-                                  {center, one_sided},
-                                  write<compute_t<T>>(penalty),
-                                  slopes ? write<double>(slope) : nullptr,
-                                  nullptr};
-    run_forward(job);
+    const GradientPenaltyForward<T> job{read<T>(g),
+                                        rows,
+                                        sample_size(g),
+                                        {center, one_sided},
+                                        write<compute_t<T>>(penalty),
+                                        slopes ? write<double>(slope) : nullptr,
+                                        nullptr};
+    run_forward(job, g);
   });
   return {penalty, slope};
 }
@@ -73,9 +86,9 @@ Tensor backward(const Tensor& grad_penalty, const Tensor& gradients, const Tenso
                                          g.size(0),
                                          sample_size(g),
                                          write<T>(out)};
-    in_parallel(cpu::chunk_count(g.numel()), [&](int64_t begin, int64_t end) {
-      cpu::gradient_penalty_backward(job, begin, end);
-    });
+    run_chunks(
+        g, [&](auto stream) { cuda::gradient_penalty_backward(job, stream); },
+        [&](int64_t begin, int64_t end) { cpu::gradient_penalty_backward(job, begin, end); });
   });
   return out;
 }
@@ -93,7 +106,7 @@ STABLE_TORCH_LIBRARY_FRAGMENT(genbench, m) {
       " -> Tensor");
 }
 
-STABLE_TORCH_LIBRARY_IMPL(genbench, CPU, m) {
+GENBENCH_LIBRARY_IMPL(m) {
   m.impl("gradient_norm_penalty_forward", TORCH_BOX(&genbench::bindings::forward));
   m.impl("gradient_norm_penalty_backward", TORCH_BOX(&genbench::bindings::backward));
 }

@@ -34,11 +34,15 @@ struct Partials {
 
 // Tickets start at zero: a memset on the same stream, since the memory is this call's own. Words
 // that outlive calls would be shared by two streams, or by a graph and what runs beside it.
+inline void zero_tickets(uint32_t* ticket, int64_t count, Stream stream) {
+  check(cudaMemsetAsync(ticket, 0, count * sizeof(uint32_t), stream), "tickets");
+}
+
 inline Partials prepare_partials(double* memory, int64_t rows, int64_t segments, bool shared,
                                  Stream stream) {
   if (!shared) return {memory, nullptr};
   auto* const ticket = reinterpret_cast<uint32_t*>(memory + rows * segments);
-  check(cudaMemsetAsync(ticket, 0, rows * sizeof(uint32_t), stream), "tickets");
+  zero_tickets(ticket, rows, stream);
   return {memory, ticket};
 }
 

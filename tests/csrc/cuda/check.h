@@ -72,6 +72,7 @@ inline constexpr double kUlp<float16> = 0x1p-10;
 template <typename T>
 bool close(T a, T b, double sum_terms = 1) {
   const double x = load(&a), y = load(&b);
+  if (x == y || (x != x && y != y)) return true;  // infinities, and what is no number on either
   const double wide = kUlp<compute_t<T>> * 64 * std::sqrt(sum_terms);
   const double stored = sizeof(T) == 2 ? kUlp<T> : 0;
   return std::fabs(x - y) <= wide + (wide + stored) * std::fabs(y);
@@ -103,5 +104,6 @@ void check_reparameterize_kl();
 void check_interpolate();
 void check_gan_bce();
 void check_ddpm();
+void check_gradient_penalty();
 
 }  // namespace genbench

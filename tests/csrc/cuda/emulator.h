@@ -180,6 +180,14 @@ T __shfl_xor_sync(unsigned, T value, int offset) {
   return other;
 }
 
+inline bool __any_sync(unsigned, bool mine) {
+  int any = mine;
+  for (int offset = emulator::kWarp / 2; offset > 0; offset /= 2) {
+    any |= __shfl_xor_sync(0xffffffffu, any, offset);
+  }
+  return any != 0;
+}
+
 template <typename T>
 T __ldcg(const T* at) {
   return *at;
