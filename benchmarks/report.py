@@ -20,6 +20,7 @@ BEGIN, END = "<!-- benchmarks: begin -->", "<!-- benchmarks: end -->"
 GROUP = re.compile(r"(\w+) (forward|forward \+ backward), 2\^(\d+) elements$")
 FIRST = ("eager", "compiled", "compiled_fallback", "reference")  # then others' code, then fused
 SHORT_SIZES = (10, 16, 20)  # of the short table
+PARTS = ("uniform", "normal")  # which it leaves out: they are inside the other operations
 MACHINE = ("device", "processor", "threads", "torch", "genbench", "instruction_set", "compiler")
 NEEDED = ("op", "direction", "elements", "dtype", "share_of_copy", "load", *MACHINE)
 BUSY = 1.0  # a load average from which other work was running
@@ -128,6 +129,8 @@ def short_table(rows: Rows) -> list[str]:
     for (group, variant), row in rows.items():
         if matched := GROUP.match(group):
             op, direction, size = matched.groups()
+            if op in PARTS:
+                continue
             name = f"{op}, {direction}"
             found.setdefault(name, {}).setdefault(int(size), {})[variant] = row["median_us"]
     for name, sizes in found.items():

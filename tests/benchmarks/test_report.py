@@ -123,6 +123,11 @@ def test_rows_of_an_older_format_are_refused(source):
     assert short_table(rows)  # that needs the medians alone
 
 
+def test_the_short_table_leaves_the_noise_out():
+    rows = {(f"{op} forward, 2^16 elements", "fused"): {"median_us": 1.0} for op in ("normal", "x")}
+    assert short_table(rows)[2:] == ["| x, forward | - / - / - | - / - / **1** | - / - / - |"]
+
+
 def test_marks_must_be_there_once():
     with pytest.raises(BadInput, match="once each"):
         replaced("no marks", [])
