@@ -45,13 +45,13 @@ Total sum(const C* __restrict term, int64_t count) {
   return total;
 }
 
-constexpr int kSpread = kChunk + kWide;  // room for what spread_rows writes
+constexpr int kSpread = kChunk + kWide;  // room for the surplus that spread_rows writes
 
 // out[i] = row_value[row of element i]; element 0 has number `column` in row 0. Rows are written
 // in whole vectors, and the next row overwrites the surplus: no branch depends on a short row.
 template <typename C>
 void spread_rows(const C* __restrict row_value, int64_t cols, int64_t column, int64_t count,
-                 C* __restrict out) {
+                 C (&__restrict out)[kSpread]) {
   constexpr int kLanes = 16;
   int64_t start = 0, stop = cols - column;
   for (int64_t row = 0; start < count; ++row, start = stop, stop += cols) {
