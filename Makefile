@@ -3,11 +3,12 @@
 PYTHON ?= python3
 ARGS ?=
 STUDY_ARGS ?= --seeds 3 --steps 3000
+RESULTS ?= results/gpu
 BIN := .venv/bin
 CSRC = $(shell find csrc -name '*.h' -o -name '*.cpp' -o -name '*.cu' -o -name '*.cuh')
 
 .DEFAULT_GOAL := help
-.PHONY: help env study test test-slow bench bench-record wheel format check clean
+.PHONY: help env study test test-slow bench bench-record gpu-check wheel format check clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.* ## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "make %-12s %s\n", $$1, $$2 }'
@@ -33,6 +34,9 @@ bench-record: env ## the same into benchmarks/results/cpu.json, its tables and p
 		--benchmark-json=benchmarks/results/cpu.json $(ARGS)
 	@$(BIN)/python -m benchmarks.report benchmarks/results/cpu.json \
 		--out docs/benchmarks --readme README.md
+
+gpu-check: ## with an NVIDIA GPU and no network: build, test, sanitize, time; RESULTS=DIR
+	@$(PYTHON) tools/gpu_check.py --results $(RESULTS)
 
 wheel: env ## a source distribution and the wheel built from it, in dist/
 	@rm -rf dist
