@@ -19,6 +19,8 @@ struct SeedWords {
   int count;          // 1 or 2
 
   GENBENCH_MEMBER Seed read() const {
+    // Noise given for no elements is as null as noise to draw: there is no seed then.
+    if (at == nullptr) return {0, 0};
     return {static_cast<uint64_t>(at[0]), count == 2 ? static_cast<uint64_t>(at[1]) : 0};
   }
 };

@@ -5,7 +5,7 @@ import torch
 from samples import FLOATS, LAYOUTS, OPERATIONS
 from samples.bounds import BOUNDS, bound
 from samples.errors import compare
-from samples.operation import COUNT, arrange, exact
+from samples.operation import COUNT, EMPTY, arrange, exact
 from torch.autograd import gradcheck, gradgradcheck
 
 from genbench import ops
@@ -29,7 +29,7 @@ def test_no_operation_is_left_out():
 
 @each_op
 @each_dtype
-@pytest.mark.parametrize("layout", [name for name in LAYOUTS if name != "empty"])
+@pytest.mark.parametrize("layout", [name for name in LAYOUTS if name not in EMPTY])
 def test_values_and_slopes(op, dtype, layout):
     for i, sample in enumerate(op.samples()):
         arguments = arrange(op, sample, dtype, layout)
@@ -39,9 +39,10 @@ def test_values_and_slopes(op, dtype, layout):
 
 @each_op
 @each_dtype
-def test_empty_batches(api, op, dtype):
+@pytest.mark.parametrize("layout", EMPTY)
+def test_nothing_at_all(api, op, dtype, layout):
     for i, sample in enumerate(op.samples()):
-        arguments = arrange(op, sample, dtype, "empty")
+        arguments = arrange(op, sample, dtype, layout)
         if op.takes_empty:
             check(op, api, arguments, dtype, (i,))
         else:
@@ -51,7 +52,7 @@ def test_empty_batches(api, op, dtype):
 
 @each_op
 @each_dtype
-@pytest.mark.parametrize("layout", [name for name in LAYOUTS if name != "empty"])
+@pytest.mark.parametrize("layout", [name for name in LAYOUTS if name not in EMPTY])
 def test_results_and_inputs(api, op, dtype, layout):
     """Shapes and dtypes are the oracle's and the contract's, memory is new, inputs are left."""
     wide = torch.promote_types(dtype, torch.float32)

@@ -98,27 +98,36 @@ LAYOUTS: dict[str, Callable[[Tensor], Tensor]] = {
     "strided": lambda t: torch.stack([t, -t], dim=-1)[..., 0],
     "transposed": lambda t: t.transpose(0, -1).contiguous().transpose(0, -1),
     "expanded": lambda t: t.select(-1, 0)[..., None].expand_as(t) if t.numel() else t,
-    "empty": lambda t: t[:0],
+    "no_rows": lambda t: t[:0],
+    "no_columns": lambda t: t[..., :0],
     "size_one": lambda t: t[:1],
 }
 
 
+EMPTY = ("no_rows", "no_columns")
+
+
 def arrange(op: Operation, arguments: Arguments, dtype: torch.dtype, layout: str) -> Arguments:
     """The arguments in a dtype and a memory layout; seeds and rows get the layout too."""
-    cut = {"empty": 0, "size_one": 1}.get(layout)
+    columns = any(
+        t.ndim > 1 for n, t in arguments.items() if n in op.data and isinstance(t, Tensor)
+    )
+    layout = "no_rows" if layout == "no_columns" and not columns and op.data else layout
+    cut = {"no_rows": 0, "size_one": 1}.get(layout)
     change, out = LAYOUTS[layout], dict(arguments)
     for name, value in arguments.items():
         if not isinstance(value, Tensor):
             continue
         if name in op.data:
             out[name] = change(value.to(dtype))
-        elif name in op.rows and value.ndim:
+        elif name in op.rows and value.ndim and layout != "no_columns":
             out[name] = value[:cut] if cut is not None else change(value)
         elif name == "seed" and layout == "strided":
             out[name] = change(value)
     if "shape" in arguments:  # noise: nothing but its shape to cut
-        rows = arguments["shape"][0] if cut is None else cut
-        out |= {"shape": (rows, *arguments["shape"][1:]), "dtype": dtype}
+        kept = torch.empty(arguments["shape"], device="meta")
+        shape = change(kept).shape if cut is not None or layout == "no_columns" else kept.shape
+        out |= {"shape": tuple(shape), "dtype": dtype}
     return out
 
 
