@@ -32,18 +32,24 @@ BOUNDS: dict[str, dict[str, tuple[float, float, float, float]]] = {
     "gradient_penalty": {
         # the points are rounded to half before the critic sees them
         "penalty": (4, 4, 12, 500),
-        "slopes": (5, 5, 12, 60),
+        "parameter slopes": (5, 5, 12, 60),
     },
     "interpolate": {
         "x_hat": (*HALF, 4, 8),
-        "slopes": (1.5, 1.5, 12, 30),  # a weight's slope is a sum over its sample
+        "slopes": (*HALF, 4, 8),
+        "parameter slopes": (1.5, 1.5, 12, 30),  # sums over a sample
     },
     "ddpm_add_noise": {
         "x_t": (2.5, 2.5, 12, 60),  # of the noise as it is rounded and returned
         "noise": (*HALF, 8, 60),
-        "slopes": (2, 2, 12, 30),
+        "slopes": (2, 2, 4, 8),  # given noise is handed back: two slopes, rounded and added
+        "parameter slopes": (2.5, 2.5, 12, 30),
     },
-    "ddpm_step": {"x_prev": (*HALF, 12, 60), "slopes": (1.5, 1.5, 12, 60)},
+    "ddpm_step": {
+        "x_prev": (*HALF, 12, 60),
+        "slopes": (*HALF, 8, 30),
+        "parameter slopes": (1.5, 1.5, 12, 60),
+    },
 }
 
 

@@ -35,7 +35,8 @@ def worst(*errors: Error) -> Error:
 
 
 def compare(op: Operation, api, arguments: Arguments, dtype: torch.dtype) -> dict[str, Error]:
-    """The errors of a call: of its results by name, and of all their "slopes"; the worst of calls
+    """The errors of a call: of its results by name, and of all their "slopes", of "parameter
+    slopes" where an argument is no data; the worst of calls
     without gradients, with the usual ones, and with all."""
     found: dict[str, Error] = {}
     wanted = None
@@ -50,7 +51,8 @@ def compare(op: Operation, api, arguments: Arguments, dtype: torch.dtype) -> dic
         for name, slope in slopes.items():
             floor = _floor(op, name, slope, arguments, dtype)
             error = distance(slope, exact_slopes[name], _unit(op, slope, dtype), floor)
-            found["slopes"] = worst(error, found.get("slopes", error))
+            quantity = "slopes" if name in op.data else "parameter slopes"
+            found[quantity] = worst(error, found.get(quantity, error))
     return found
 
 

@@ -8,7 +8,7 @@ from genbench import ops
 
 from . import FLOATS, OPERATIONS
 from .errors import Error, compare, worst
-from .operation import arrange
+from .operation import EMPTY, arrange
 
 Errors = dict[tuple[str, str, torch.dtype], Error]
 
@@ -20,6 +20,8 @@ def measure(api: str, layouts: Iterable[str]) -> Errors:
         for dtype in FLOATS:
             for sample in op.samples():
                 for layout in layouts:
+                    if layout in EMPTY and not op.takes_empty:
+                        continue
                     arguments = arrange(op, sample, dtype, layout)
                     for quantity, error in compare(op, functions, arguments, dtype).items():
                         place = name, quantity, dtype
