@@ -8,7 +8,7 @@ BIN := .venv/bin
 CSRC = $(shell find csrc -name '*.h' -o -name '*.cpp' -o -name '*.cu' -o -name '*.cuh')
 
 .DEFAULT_GOAL := help
-.PHONY: help env study test test-slow bench bench-record gpu-check wheel format check clean
+.PHONY: help env study test test-slow asan accuracy bench bench-record gpu-check wheel format check clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.* ## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "make %-12s %s\n", $$1, $$2 }'
@@ -25,6 +25,12 @@ test: env ## the test suite
 
 test-slow: env ## the same with ten times the generated cases, and the tests marked slow
 	@$(BIN)/python -m pytest --hypothesis-profile=slow -m "slow or not slow" $(ARGS)
+
+asan: env ## the operations' tests under address and undefined-behaviour sanitizers
+	@$(BIN)/python tools/sanitize.py
+
+accuracy: env ## measure the operations' errors and write docs/accuracy.md
+	@$(BIN)/python tests/ops/accuracy.py
 
 bench: env ## time each operation against eager torch, torch.compile and libraries
 	@$(BIN)/python -m pytest benchmarks/ --benchmark-only -q --benchmark-columns=median,iqr,rounds $(ARGS)
@@ -59,6 +65,7 @@ check: env ## all that CI runs: lint, types, csrc without torch, tests on both b
 		-DCMAKE_MAKE_PROGRAM=$(CURDIR)/$(BIN)/ninja >/dev/null
 	$(BIN)/cmake --build build/cmake -- --quiet
 	$(BIN)/ctest --test-dir build/cmake --output-on-failure --no-tests=error --quiet
+	@$(BIN)/python tools/sanitize.py
 	GENBENCH_BACKEND=reference $(BIN)/python -m pytest -q tests/ops
 	$(BIN)/python -m pytest $(ARGS)
 

@@ -6,7 +6,8 @@ GENBENCH_BUILD=require  build; what is missing is an error
 GENBENCH_BUILD=skip     no extension
 
 GENBENCH_CUDA=auto|require|skip asks the same of the CUDA kernels in it, which nvcc compiles, for
-TORCH_CUDA_ARCH_LIST ("8.0 9.0+PTX" where that is not set).
+TORCH_CUDA_ARCH_LIST ("8.0 9.0+PTX" where that is not set). GENBENCH_COMPILE_FLAGS come behind
+the flags below; `make asan` sets them.
 """
 
 import hashlib
@@ -40,6 +41,7 @@ COMPILE_FLAGS = [
     "-fno-trapping-math",
     # a * b + c in one rounding where the machine has it.
     "-ffp-contract=fast",
+    *os.environ.get("GENBENCH_COMPILE_FLAGS", "").split(),
 ]
 # The oldest torch whose stable C++ interface is used: the library loads under any newer one.
 TARGET_VERSION = "-DTORCH_TARGET_VERSION=0x020a000000000000"

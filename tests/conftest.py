@@ -7,6 +7,7 @@ from hypothesis import settings
 # times as many.
 settings.register_profile("fixed", max_examples=500, derandomize=True, deadline=None, database=None)
 settings.register_profile("slow", settings.get_profile("fixed"), max_examples=5000)
+settings.register_profile("asan", settings.get_profile("fixed"), max_examples=30)
 settings.load_profile("fixed")
 
 

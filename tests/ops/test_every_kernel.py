@@ -1,5 +1,6 @@
 """The raw operations as the public ones call them: schemas, memory, threads, instruction sets."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from torch.library import opcheck
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from genbench import ops
+from genbench.ops.backend import build_info
 
 each_op = pytest.mark.parametrize("op", OPERATIONS.values(), ids=OPERATIONS)
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -30,7 +32,7 @@ def outputs(op, arguments):
 
 
 class RawCalls(TorchDispatchMode):
-    """Keeps one call of each kind: of an operation with arguments of these dtypes and ranks."""
+    """Keeps the first call of each raw operation with each pattern of absent tensors."""
 
     def __init__(self):
         super().__init__()
@@ -38,37 +40,46 @@ class RawCalls(TorchDispatchMode):
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         if func.namespace == "genbench":
-            kinds = tuple(
-                (a.dtype, a.ndim, a.numel() == 0) if isinstance(a, torch.Tensor) else type(a)
-                for a in args
-            )
-            kept = tuple(a.clone() if isinstance(a, torch.Tensor) else a for a in args)
-            self.calls.setdefault((func, kinds), kept)
+            kept = [a.clone() if isinstance(a, torch.Tensor) else a for a in args]
+            absent = tuple(a is None for a in args)
+            self.calls.setdefault((func, absent), tuple(kept))
         return func(*args, **(kwargs or {}))
 
 
-def raw_calls(dtypes, layouts):
+def raw_calls(dtype, shape):
     with RawCalls() as recorder:
         for op in OPERATIONS.values():
-            for build in op.variants.values():
-                sample = build((2, 3), torch.Generator().manual_seed(1))
-                for dtype in dtypes:
-                    for layout in layouts:
-                        if op.takes_empty or layout != "empty":
-                            outputs(op, arrange(op, sample, dtype, layout))
-    return recorder.calls
+            if op.takes_empty or 0 not in shape:
+                for build in op.variants.values():
+                    sample = build(shape, torch.Generator().manual_seed(1))
+                    outputs(op, arrange(op, sample, dtype, "contiguous"))
+    return [(raw, arguments) for (raw, _), arguments in recorder.calls.items()]
 
 
 def test_schemas_and_fake_kernels(kernels):
     """All parts of opcheck, for every raw operation, with what the public functions hand it."""
-    calls = raw_calls([torch.float32, torch.bfloat16], ["contiguous", "empty"])
-    for (raw, _), arguments in calls.items():
+    calls = raw_calls(torch.float32, (2, 3))
+    for raw, arguments in calls:
         opcheck(raw, arguments)
+    for dtype, shape in ((torch.bfloat16, (3,)), (torch.float64, (0, 2)), (torch.float16, (2, 0))):
+        for raw, arguments in dict(raw_calls(dtype, shape)).items():
+            opcheck(raw, arguments, test_utils=("test_schema", "test_faketensor"))
     registered = {
         schema.name for schema in torch._C._jit_get_all_schemas() if "genbench::" in schema.name
     }
     # one that no public function reaches has no test, and no use
     assert {raw.name().removesuffix(".default") for raw, _ in calls} == registered
+
+
+@pytest.mark.skipif("asan" not in os.environ.get("LD_PRELOAD", ""), reason="`make asan` runs it")
+def test_the_sanitizers_watch_these_kernels(kernels):
+    info = build_info()
+    assert info is not None
+    library = Path(info["library"])
+    assert library.parents[1].name == "asan"
+    loaded = {line.split()[-1] for line in Path("/proc/self/maps").read_text().splitlines()}
+    assert [name for name in loaded if "/_ops." in name] == [str(library)]
+    assert all(check in library.read_bytes() for check in (b"__asan_report_store", b"__ubsan_h"))
 
 
 @each_op
