@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
+from torch._C._functorch import is_legacy_batchedtensor
 
 from genbench.ops import checks
 
@@ -17,14 +18,20 @@ def linear_gradients(
     """The gradients that `need` asks for, None for the others.
 
     kernel(*need) computes those alone. formula(grad in the compute dtype) computes all of them by
-    torch operations, which a second derivative goes through.
+    torch operations, which a second derivative goes through, and a batch of gradients at once.
     """
-    # torch.compile allows no second derivative, and traces with gradients enabled.
-    if torch.is_grad_enabled() and not torch.compiler.is_compiling():
+    if _by_formula(grad):
         every = formula(grad.to(checks.wide_dtype(grad.dtype)))
         return [g.to(grad.dtype) if n else None for g, n in zip(every, need, strict=True)]
     found = iter(kernel(*need))
     return [next(found) if n else None for n in need]
+
+
+def _by_formula(grad: Tensor) -> bool:
+    if torch.compiler.is_compiling():  # allows no second derivative, traces with gradients enabled
+        return False
+    # is_grads_batched: torch cannot take a kernel apart that returns a list.
+    return torch.is_grad_enabled() or is_legacy_batchedtensor(grad)
 
 
 def needed_like(grad: Tensor, *others: object) -> list[Tensor]:

@@ -80,3 +80,33 @@ def test_a_compiled_batch_of_gradients(either, rng):
     batch = torch.vmap(torch.func.grad(loss))
     compiled = torch.compile(batch, fullgraph=True, backend="aot_eager")
     torch.testing.assert_close(compiled(mu, mu, SEEDS), batch(mu, mu, SEEDS))
+
+
+BATCHED = {
+    "reparameterize_kl": lambda a, b: torch.stack(
+        [x.sum() for x in ops.reparameterize_kl(a, b, seed=SEEDS[0])]
+    ),
+    "discriminator_bce": lambda a, b: ops.discriminator_bce(
+        real=a, fake=b, flip_probability=0.3, seed=SEEDS[0]
+    ),
+    "generator_bce": lambda a, b: ops.generator_bce(fake=a * b),
+    "interpolate": lambda a, b: ops.interpolate(real=a, fake=b, seed=SEEDS[0]),
+    "gradient_norm_penalty": lambda a, b: ops.gradient_norm_penalty(a * b),
+    "ddpm_add_noise": lambda a, b: ops.ddpm_add_noise(a, 0.3, noise=b)[0],
+    "ddpm_step": lambda a, b: ops.ddpm_step(
+        a, b, alpha=0.9, alpha_bar=torch.full((2,), 0.3), sigma=0.1, seed=SEEDS[0]
+    ),
+}
+
+
+@pytest.mark.parametrize("op", BATCHED)
+def test_a_batch_of_gradients_at_once(either, rng, op):
+    """torch.autograd.grad(is_grads_batched=True), by which jacobian(vectorize=True) goes."""
+    leaves = list(torch.randn(2, 2, 3, dtype=torch.float64, generator=rng).requires_grad_())
+    result = BATCHED[op](*leaves)
+    slopes = torch.randn(4, *result.shape, dtype=torch.float64, generator=rng)
+    batch = torch.autograd.grad(result, leaves, slopes, is_grads_batched=True, retain_graph=True)
+    for k, slope in enumerate(slopes):
+        wanted = torch.autograd.grad(result, leaves, slope, retain_graph=True)
+        for got, want in zip(batch, wanted, strict=True):
+            torch.testing.assert_close(got[k], want, rtol=1e-12, atol=1e-12)
