@@ -45,7 +45,11 @@ class DDPMConfig:
             )
 
     def betas(self) -> Tensor:
-        """beta_1 .. beta_T, (num_train_timesteps,) float64."""
+        """beta_1 .. beta_T, (num_train_timesteps,) float64, on the CPU."""
+        with torch.device("cpu"):  # whatever torch.set_default_device says
+            return self._betas()
+
+    def _betas(self) -> Tensor:
         steps, ends = self.num_train_timesteps, (self.beta_start, self.beta_end)
         if self.trained_betas is not None:
             return torch.tensor(self.trained_betas, dtype=torch.float64)

@@ -71,7 +71,7 @@ class DDPMScheduler:
         self.betas, self.alphas = exact.float(), (1 - exact).float()
         self.alphas_cumprod = self._bars.float()
         self.num_inference_steps: int | None = None
-        self._use(torch.arange(len(exact)).flip(0), None)
+        self._use(torch.arange(len(exact), device="cpu").flip(0), None)
 
     def __len__(self) -> int:
         return self.config.num_train_timesteps
@@ -164,7 +164,7 @@ class DDPMScheduler:
 
     def _use(self, timesteps: Tensor, device: str | torch.device | None) -> None:
         """Takes (n,) int64 CPU timesteps, and the coefficients (3, T) of a chain over them."""
-        table = torch.full((3, len(self)), math.nan, dtype=torch.float64)
+        table = torch.full((3, len(self)), math.nan, dtype=torch.float64, device="cpu")
         bars = self._bars[timesteps]
         previous = torch.cat([bars[1:], bars.new_ones(1)])
         alphas = bars / previous

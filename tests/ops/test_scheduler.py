@@ -212,3 +212,17 @@ def test_unfit_arguments_are_refused(refuses):
     for name in ("thresholding", "rescale_betas_zero_snr"):
         with refuses(ValueError, name, "False", "True"):
             DDPMScheduler.from_config({name: True})
+
+
+@pytest.mark.parametrize("schedule", ["linear", "scaled_linear", "squaredcos_cap_v2", None])
+def test_the_default_device_does_not_matter(schedule):
+    options = {"trained_betas": (0.1, 0.2, 0.3), "num_train_timesteps": 3}
+    options = options if schedule is None else {"beta_schedule": schedule}
+    x, output = batch(4, 3)
+    with torch.device("meta"):
+        scheduler = DDPMScheduler(**options)
+        scheduler.set_timesteps(3)
+        found = scheduler.step(output, scheduler.timesteps[0], x, seed=SEED).prev_sample
+    plain = DDPMScheduler(**options)
+    plain.set_timesteps(3)
+    assert torch.equal(found, plain.step(output, plain.timesteps[0], x, seed=SEED).prev_sample)
