@@ -30,7 +30,9 @@ SWITCHED_OFF = {"thresholding": False, "rescale_betas_zero_snr": False}
 
 
 class DDPMStepOutput:
-    """x_{t-1}, and x_0 as predicted, which is computed when it is asked for: one more pass."""
+    """x_{t-1}, and x_0 as predicted, which is computed when it is asked for: one more pass over
+    sample and model_output. Once they are written to, that is an error; in torch.inference_mode,
+    and inside a compiled function, nobody tells."""
 
     def __init__(self, prev_sample: Tensor, original: Callable[[], Tensor]) -> None:
         self.prev_sample = prev_sample  # (B, ...)
@@ -209,7 +211,7 @@ class DDPMScheduler:
         """The noise in x_t (B, ...), and the way to x_0."""
         kind, clip = self.config.prediction_type, self.config.clip_sample
         if kind == "epsilon" and not clip:
-            return output, partial(_rest, x_t, output, alpha_bar)
+            return output, _while_same((x_t, output), partial(_rest, x_t, output, alpha_bar))
         if kind == "epsilon":
             x_0 = _rest(x_t, output, alpha_bar)
         elif kind == "sample":
@@ -219,6 +221,22 @@ class DDPMScheduler:
         if clip:
             x_0 = x_0.clamp(-self.config.clip_sample_range, self.config.clip_sample_range)
         return _rest(x_t, x_0, 1 - alpha_bar), lambda: x_0
+
+
+def _while_same(tensors: tuple[Tensor, ...], compute: Callable[[], Tensor]) -> Callable[[], Tensor]:
+    """compute(), refused once one of the tensors was written to; some keep no count of that."""
+    if torch.compiler.is_compiling() or any(t.is_inference() for t in tensors):
+        return compute
+    versions = [t._version for t in tensors]
+
+    def checked() -> Tensor:
+        if [t._version for t in tensors] != versions:
+            raise RuntimeError(
+                "pred_original_sample must be asked for before sample or model_output is written to"
+            )
+        return compute()
+
+    return checked
 
 
 def _rest(whole: Tensor, part: Tensor, share: Tensor) -> Tensor:

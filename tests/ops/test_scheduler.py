@@ -214,6 +214,23 @@ def test_unfit_arguments_are_refused(refuses):
             DDPMScheduler.from_config({name: True})
 
 
+@pytest.mark.parametrize("written", [0, 1])
+@pytest.mark.parametrize("kind", ["epsilon", "v_prediction"])
+@pytest.mark.parametrize("clip", [False, True])
+def test_original_samples_are_of_the_tensors_of_the_step(written, kind, clip):
+    """A loop that keeps its samples in place must not read x_0 of the next ones."""
+    scheduler = DDPMScheduler(prediction_type=kind, clip_sample=clip)
+    tensors = batch(4, 3)
+    wanted = scheduler.step(tensors[0], 300, tensors[1], seed=SEED).pred_original_sample.clone()
+    step = scheduler.step(tensors[0], 300, tensors[1], seed=SEED)
+    tensors[written].copy_(step.prev_sample)
+    if kind == "epsilon" and not clip:
+        with pytest.raises(RuntimeError, match="before sample or model_output is written to"):
+            _ = step.pred_original_sample
+    else:
+        assert torch.equal(step.pred_original_sample, wanted)
+
+
 @pytest.mark.parametrize("schedule", ["linear", "scaled_linear", "squaredcos_cap_v2", None])
 def test_the_default_device_does_not_matter(schedule):
     options = {"trained_betas": (0.1, 0.2, 0.3), "num_train_timesteps": 3}
