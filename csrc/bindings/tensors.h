@@ -2,6 +2,7 @@
 // on. Stable ABI headers only.
 #pragma once
 
+#include <torch/csrc/stable/accelerator.h>
 #include <torch/csrc/stable/library.h>
 #include <torch/csrc/stable/ops.h>
 #include <torch/csrc/stable/tensor.h>
@@ -221,7 +222,7 @@ template <typename OnCuda, typename OnCpu>
 void run_on(const Tensor& like, OnCuda on_cuda, OnCpu on_cpu) {
   if constexpr (kCuda) {
     if (like.is_cuda()) {
-      const DeviceGuard guard(like.get_device_index());
+      const torch::stable::accelerator::DeviceGuard guard(like.get_device_index());
       return on_cuda(current_stream(like.get_device_index()));
     }
   }

@@ -99,6 +99,7 @@ void for_each_type(Check check) {
   check(float16{});
 }
 
+void check_emulator();
 void check_noise();
 void check_reparameterize_kl();
 void check_interpolate();

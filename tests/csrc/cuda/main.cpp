@@ -2,6 +2,7 @@
 #include "check.h"
 
 int main() {
+  genbench::check_emulator();
   genbench::check_noise();
   genbench::check_reparameterize_kl();
   genbench::check_interpolate();
