@@ -1,3 +1,3 @@
 // The DDPM kernels for any machine.
-#define GENBENCH_SET baseline
+#include "baseline.h"  // first
 #include "ddpm_kernel.h"

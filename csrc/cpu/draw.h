@@ -5,10 +5,10 @@
 #include "../math/half.h"
 #include "../math/normal.h"
 #include "../noise.h"
+#include "philox_group.h"
 
 namespace genbench::cpu::GENBENCH_SET {
 
-constexpr int kBlocks = 16;              // Philox blocks side by side: a 64-byte vector of words
 constexpr int kGroup = 4 * kBlocks;      // elements they make
 constexpr int kNoise = kChunk + kGroup;  // room for a chunk that starts inside a block
 
@@ -36,12 +36,9 @@ struct WordLaw {
 
 // The kGroup elements of the blocks from `block` on.
 template <typename Law, typename C>
-void draw_group(uint64_t key, uint64_t stream, uint64_t block, C* __restrict out) {
+void draw_group(const RoundKeys& keys, uint64_t stream, uint64_t block, C* __restrict out) {
   uint32_t word[4][kBlocks];
-  for (int i = 0; i < kBlocks; ++i) {
-    const PhiloxBlock random = philox(block + i, stream, key);
-    for (int lane = 0; lane < 4; ++lane) word[lane][i] = random.word[lane];
-  }
+  philox_group(keys, stream, block, word);
   C value[4][kBlocks];
   for (int lane = 0; lane < 4; lane += 2) {
     for (int i = 0; i < kBlocks; ++i) {
@@ -55,15 +52,21 @@ void draw_group(uint64_t key, uint64_t stream, uint64_t block, C* __restrict out
   }
 }
 
+// The groups that elements [0, count) of the sequence from `block` on touch.
+template <typename Law, typename C>
+void draw_groups(uint64_t key, uint64_t stream, uint64_t block, int64_t count, C* out) {
+  const RoundKeys keys(key);
+  for (int64_t i = 0; i < count; i += kGroup) {
+    draw_group<Law, C>(keys, stream, block + i / 4, out + i);
+  }
+}
+
 // Noise of the elements [begin, begin + count), count <= kChunk: where it starts in `buffer`.
 template <typename Law, typename C>
 const C* draw_chunk(Seed seed, uint64_t stream, int64_t begin, int64_t count, C (&buffer)[kNoise]) {
   const uint64_t element = (seed.first & 3) + static_cast<uint64_t>(begin);
-  const uint64_t block = (seed.first >> 2) + (element >> 2);
   const int64_t skip = element & 3;
-  for (int64_t i = 0; i < skip + count; i += kGroup) {
-    draw_group<Law, C>(seed.key, stream, block + i / 4, buffer + i);
-  }
+  draw_groups<Law>(seed.key, stream, (seed.first >> 2) + (element >> 2), skip + count, buffer);
   return buffer + skip;
 }
 

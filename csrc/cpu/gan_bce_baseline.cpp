@@ -1,3 +1,3 @@
 // The gan_bce kernels for any machine.
-#define GENBENCH_SET baseline
+#include "baseline.h"  // first
 #include "gan_bce_kernel.h"

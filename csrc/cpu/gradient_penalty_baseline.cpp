@@ -1,3 +1,3 @@
 // The gradient_penalty kernels for any machine.
-#define GENBENCH_SET baseline
+#include "baseline.h"  // first
 #include "gradient_penalty_kernel.h"

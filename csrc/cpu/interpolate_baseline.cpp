@@ -1,3 +1,3 @@
 // The interpolate kernels for any machine.
-#define GENBENCH_SET baseline
+#include "baseline.h"  // first
 #include "interpolate_kernel.h"

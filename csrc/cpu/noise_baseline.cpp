@@ -1,3 +1,3 @@
 // The noise kernels for any machine.
-#define GENBENCH_SET baseline
+#include "baseline.h"  // first
 #include "noise_kernel.h"

@@ -1,3 +1,3 @@
 // The reparameterize_kl kernels for any machine.
-#define GENBENCH_SET baseline
+#include "baseline.h"  // first
 #include "reparameterize_kl_kernel.h"
