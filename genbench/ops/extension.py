@@ -66,9 +66,12 @@ def build_info() -> dict[str, str] | None:
 
 def register_fake(op: str) -> Callable[[Fake], Fake]:
     """Decorates a function that gives the shapes and dtypes of the raw operation `op`, for
-    torch.compile and for opcheck; without extension there is nothing to register."""
+    torch.compile and for opcheck; without extension there is nothing to register. An extension
+    without that operation is left aside: it was built for older code."""
 
     def register(fake: Fake) -> Fake:
+        if _build is not None and not hasattr(torch.ops.genbench, op):
+            _leave_aside(f"the extension is older than this code: it has no operation {op}")
         if _build is not None:
             torch.library.register_fake(f"genbench::{op}", fake)
         return fake
@@ -89,6 +92,11 @@ def register_vmap(op: str) -> Callable[[Rule], Rule]:
         return rule
 
     return register
+
+
+def _leave_aside(why: str) -> None:
+    global _build, _load_error
+    _build, _load_error = None, why
 
 
 def _library(build: ModuleType) -> Path:

@@ -151,6 +151,29 @@ def test_without_extension_fused_is_an_error():
         assert "no fused operations" in line and "`make env`" in line
 
 
+# An extension built before `ddpm_step` was written.
+OLD = """
+import torch
+built = torch.ops.genbench
+class Old:
+    def __getattr__(self, name):
+        if name == "ddpm_step":
+            raise AttributeError(name)
+        return getattr(built, name)
+torch.ops.genbench = Old()
+"""
+
+
+def test_an_older_extension_is_left_aside(kernels):
+    finished = run(OLD + DRAW + "; " + WHICH)
+    assert finished.returncode == 0, finished.stderr
+    assert finished.stdout.startswith("reference")
+    for words in ("older than this code: it has no operation ddpm_step", "`make env`"):
+        assert words in finished.stdout
+    line = last_line(run(OLD + DRAW, GENBENCH_BACKEND="fused"))
+    assert "no fused operations, the extension is older" in line and "`make env`" in line
+
+
 def test_importing_compiles_nothing(tmp_path):
     """No compiler, no file: PATH is empty and the package's folder is left as it was."""
     package = Path(ops.__file__).parents[1]
