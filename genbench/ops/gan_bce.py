@@ -146,8 +146,8 @@ def _targets(
         target = low + (high - low) * u
     if flip == 0:
         return target
-    if not isinstance(target, Tensor):
-        target = torch.full_like(x, target, dtype=checks.wide_dtype(x.dtype))
+    wide = checks.wide_dtype(x.dtype)  # in half precision 1 - target would round
+    target = target.to(wide) if isinstance(target, Tensor) else x.new_full((), target, dtype=wide)
     # Flips compare in float64: in float32 noise may round to 1, and a certain flip would be missed.
     flipped = draw(x.shape, seed=seed, stream=stream + 1, dtype=wide_on(x.device)) < flip
     return torch.where(flipped, 1 - target, target)

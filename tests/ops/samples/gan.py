@@ -99,6 +99,9 @@ OPERATIONS = [
             "flips": lambda s, g: logits(s, g, flip_probability=0.2, seed=key(g)),
             "both": lambda s, g: noisy(s, g, real_target=(0.7, 1.0), flip_probability=0.3),
             "tensors": tensor_targets,
+            "flipped tensors": lambda s, g: tensor_targets(
+                s, g, flip_probability=0.4, seed=shard(g)
+            ),
             "tails": lambda s, g: logits(s, g, scale=30.0),
         },
         oracle=discriminator,
