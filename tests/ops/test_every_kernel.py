@@ -93,7 +93,7 @@ def poisoned(byte):
     if mallopt(perturb, byte ^ 0xFF) != 1:
         pytest.skip("another allocator than glibc's, such as a sanitizer's, takes no poison")
     try:
-        for size in (9, 1000, 100_000):
+        for size in (5_000, 100_000):  # a smaller block comes unfilled from a cache at times
             assert (torch.empty(size, dtype=torch.uint8) == byte).all()
         yield
     finally:
