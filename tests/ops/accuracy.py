@@ -16,9 +16,10 @@ HEAD = """# How exact the operations are
 
 The largest errors of the fused kernels, and of the reference formulas, against float64 oracles that
 derive each result another way (`tests/ops/samples/`): over {count} calls an operation and dtype, in
-{layouts} memory layouts, from one element to 4,099 a sample, with every option. Slopes are the gradients for
-the data. Parameter slopes, those for coefficients and a critic's weight, are sums over elements; in
-some calls the parameter has half precision whatever the data's dtype, which shows as 1e-2 in float64.
+{layouts} memory layouts, from one element to 4,099 a sample, with every option.
+Slopes are the gradients for the data. Parameter slopes, those for coefficients and a critic's
+weight, are sums over elements; in some calls the parameter has half precision whatever the data's
+dtype, which shows as 1e-2 in float64.
 
 An error is |result - oracle|. In units it is divided by the dtype's unit roundoff (2^-11 for
 float16, 2^-8 for bfloat16, 2^-24 for float32, 2^-53 for float64) and by max(1, |oracle|): correct
