@@ -11,6 +11,8 @@ import pytest
 
 import genbench
 from genbench.cli import main
+from genbench.ops import extension
+from genbench.studies import kernels
 
 
 def run(capsys, *arguments):
@@ -179,10 +181,18 @@ def test_kernels_tells_what_is_used(capsys):
     named = {operation["op"] for operation in status["operations"]}
     assert {"reparameterize_kl", "discriminator_bce", "gradient_penalty", "ddpm_step"} <= named
     # one row an operation; gradient_penalty needs a critic, whose own time would be the most of it
-    assert {row["call"] for row in status["speed"]} == named - {"gradient_penalty"}
+    assert {row["op"] for row in status["speed"]} == named - {"gradient_penalty"}
     assert all(row["eager_us"] > 0 and row["reference_us"] > 0 for row in status["speed"])
     code, out, _ = run(capsys, "kernels")
     assert code == 0 and "reparameterize_kl" in out
+
+
+def test_a_missing_kernel_is_told_with_its_remedy_once(capsys, monkeypatch):
+    monkeypatch.setattr(extension, "_load_error", "the extension was not built")
+    monkeypatch.setattr(kernels, "REPEATS", 1)
+    code, out, _ = run(capsys, "kernels")
+    assert code == 0 and out.count(extension.REMEDY) == 1
+    assert f"\nfor fused operations: {extension.REMEDY}\n" in out
 
 
 def test_a_closed_pipe_is_no_traceback():

@@ -27,11 +27,13 @@ class Comparison(NamedTuple):
 
 
 def describe_kernels() -> dict[str, Any]:
-    """{"genbench", "torch", "build", "active", "operations": [...], "speed": [...]}.
+    """{"genbench", "torch", "threads", "build", "active", "error", "operations", "speed"}.
 
-    speed: median microseconds of one call on ROWS x COLUMNS float32 elements on this machine: by
-    hand with torch's own noise (eager), by the reference formula and fused, in turn; fused is None
-    without an extension. A first impression: `make bench` measures with spread.
+    build: what the extension was made of, None without one, and error says why. speed: median
+    microseconds of one call on ROWS x COLUMNS float32 elements on this machine: by hand with
+    torch's own noise (eager), by the reference formula and fused, in turn; fused is None without an
+    extension. gradient_penalty is left out: most of it is its critic. A first impression: `make
+    bench` measures with spread.
     """
     return {
         "genbench": __version__,
@@ -99,7 +101,7 @@ def _speed(name: str, calls: Comparison) -> dict[str, Any]:
     medians = {kind: statistics.median(values) * 1e6 for kind, values in times.items()}
     fused = medians.get("fused")
     return {
-        "call": name,
+        "op": name,
         "eager_us": round(medians["eager"], 1),
         "reference_us": round(medians["reference"], 1),
         "fused_us": None if fused is None else round(fused, 1),
@@ -120,15 +122,18 @@ def kernel_text(status: dict[str, Any]) -> str:
         console.print(f"  {name}: {value}", highlight=False)
     if status["error"]:
         console.print(f"no extension: {status['error']}", soft_wrap=True)
-    table = Table("operation", "backend", "why", "remedy")
+    table = Table("operation", "backend", "why")
     for operation in status["operations"]:
-        table.add_row(*(operation[key] or "" for key in ("op", "backend", "why", "remedy")))
+        table.add_row(*(operation[key] for key in ("op", "backend", "why")))
     console.print(table)
+    # Below the table: operations share a remedy, and a cell would break the command into lines.
+    for remedy in dict.fromkeys(row["remedy"] for row in status["operations"] if row["remedy"]):
+        console.print(f"for fused operations: {remedy}", soft_wrap=True, highlight=False)
     title = f"one call on {ROWS} x {COLUMNS} float32 elements, median us"
     speed = Table("operation", "eager", "reference", "fused", "eager / fused", title=title)
     for row in status["speed"]:
         values = (row[key] for key in ("eager_us", "reference_us", "fused_us", "eager_over_fused"))
-        speed.add_row(row["call"], *("-" if value is None else str(value) for value in values))
+        speed.add_row(row["op"], *("-" if value is None else str(value) for value in values))
     console.print(speed)
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue().rstrip()
