@@ -13,4 +13,8 @@
 
 #pragma GCC target("avx2,fma,bmi2")
 #define GENBENCH_SET avx2
+#if defined(__clang__) && !defined(__AVX2__)
+#define GENBENCH_VECTOR_BYTES 0  // Clang takes no target from a pragma
+#else
 #define GENBENCH_VECTOR_BYTES 32
+#endif

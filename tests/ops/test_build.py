@@ -148,3 +148,15 @@ def test_what_is_missing_is_one_notice(mode):
     assert all("no C++ compiler was found" in line for line in notices)
     finished = ask("torch", GENBENCH_BUILD=mode)
     assert finished.returncode == 0 and ("torch" in finished.stderr) == (mode != "skip")
+
+
+@checkout
+@pytest.mark.skipif(shutil.which("clang++") is None, reason="needs clang++")
+@pytest.mark.parametrize("instructions", ["avx2", "avx512", "baseline"])
+def test_clang_compiles_the_kernels(instructions):
+    """It takes no target from a pragma, and refuses intrinsics that its own target lacks."""
+    sources = sorted((SETUP.parent / "csrc" / "cpu").glob(f"*_{instructions}.cpp"))
+    assert sources
+    command = ["clang++", "-std=c++17", "-w", "-fsyntax-only", *map(str, sources)]
+    finished = subprocess.run(command, capture_output=True, text=True)
+    assert finished.returncode == 0, finished.stderr
