@@ -24,11 +24,13 @@ def needs_graph(*tensors: Tensor | None) -> bool:
 
 
 def check_float(name: str, tensor: Tensor) -> None:
-    """Refuses what is no tensor, and a tensor of another dtype than the four floating ones."""
+    """Refuses what is no tensor, what is sparse, and other dtypes than the four floating ones."""
     if not isinstance(tensor, Tensor):
         raise TypeError(f"{name} must be a tensor, got {type(tensor).__name__}")
     if tensor.dtype not in FLOATS:
         raise TypeError(f"{name} must be float16, bfloat16, float32 or float64, got {tensor.dtype}")
+    if tensor.layout is not torch.strided:
+        raise TypeError(f"{name} must be a strided tensor, got {tensor.layout}")
 
 
 def check_batch(name: str, tensor: Tensor) -> None:

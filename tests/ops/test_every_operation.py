@@ -1,5 +1,7 @@
 """Each public operation x dtype x layout, by its samples: values, slopes, dtypes, memory."""
 
+from functools import partial
+
 import pytest
 import torch
 from samples import FLOATS, LAYOUTS, OPERATIONS
@@ -7,11 +9,14 @@ from samples.bounds import BOUNDS, bound
 from samples.errors import compare
 from samples.operation import COUNT, EMPTY, arrange, exact
 from torch.autograd import gradcheck, gradgradcheck
+from torch.utils.checkpoint import checkpoint
 
 from genbench import ops
 from genbench.ops.backend import OPERATIONS as PUBLIC
 
 each_op = pytest.mark.parametrize("op", OPERATIONS.values(), ids=OPERATIONS)
+WITH_DATA = {name: op for name, op in OPERATIONS.items() if op.data}
+each_of_data = pytest.mark.parametrize("op", WITH_DATA.values(), ids=WITH_DATA)
 each_dtype = pytest.mark.parametrize("dtype", FLOATS, ids=str)
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -96,3 +101,31 @@ def test_derivatives_of_both_orders(either, op):
         values = [t.requires_grad_() for t in leaves.values()]
         assert gradcheck(call, values, fast_mode=True)
         assert gradgradcheck(call, values, fast_mode=True)
+
+
+@each_of_data
+def test_a_checkpoint_keeps_the_slopes(either, op):
+    """The second forward pass draws the noise of the first, though it draws its key again."""
+    for arguments in variants(op):
+        leaves = {name: t.requires_grad_() for name, t in op.leaves(arguments).items()}
+        unseeded = {name: value for name, value in arguments.items() if name != "seed"}
+
+        def loss(*values, names=tuple(leaves), arguments=unseeded):
+            results = op.run(ops, arguments | dict(zip(names, values, strict=True)))
+            return torch.stack([y.square().sum() for y in results if y.requires_grad]).sum()
+
+        slopes = []
+        for run in (loss, partial(checkpoint, loss, use_reentrant=False)):
+            torch.manual_seed(3)
+            total = run(*leaves.values())
+            torch.manual_seed(4)  # what a program draws between the two passes
+            slopes.append(torch.autograd.grad(total, [*leaves.values()]))
+        assert all(torch.equal(*pair) for pair in zip(*slopes, strict=True))
+
+
+@each_of_data
+def test_sparse_tensors_are_refused(api, op, refuses):
+    for arguments in variants(op):
+        for name in op.leaves(arguments).keys() & set(op.data):
+            with refuses(TypeError, name, "strided", "sparse_coo"):
+                op.run(api, arguments | {name: arguments[name].to_sparse()})
