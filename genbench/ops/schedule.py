@@ -35,6 +35,8 @@ class DDPMConfig:
             value = getattr(self, field.name)
             if getattr(field.type, "__origin__", None) is Literal and value not in allowed:
                 raise ValueError(f"{field.name} must be one of {', '.join(allowed)}, got {value!r}")
+        if not isinstance(self.num_train_timesteps, int):
+            raise TypeError(f"num_train_timesteps must be int, got {self.num_train_timesteps!r}")
         if self.num_train_timesteps < 1:
             raise ValueError(f"num_train_timesteps must be >= 1, got {self.num_train_timesteps}")
         betas = self.trained_betas

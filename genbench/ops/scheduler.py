@@ -65,6 +65,9 @@ class DDPMScheduler:
     init_noise_sigma = 1.0
 
     def __init__(self, **options: Any) -> None:
+        if unknown := options.keys() - {field.name for field in dataclasses.fields(DDPMConfig)}:
+            names = ", ".join(sorted(unknown))
+            raise TypeError(f"options must be those of DDPMConfig, got {names}")
         self.config = DDPMConfig(**options)
         exact = self.config.betas()
         if not 0 < float(exact.min()) <= float(exact.max()) < 1:
@@ -74,6 +77,9 @@ class DDPMScheduler:
         self.alphas_cumprod = self._bars.float()
         self.num_inference_steps: int | None = None
         self._use(torch.arange(len(exact), device="cpu").flip(0), None)
+
+    def __repr__(self) -> str:
+        return repr(self.config).replace(type(self.config).__name__, type(self).__name__, 1)
 
     def __len__(self) -> int:
         return self.config.num_train_timesteps
@@ -151,10 +157,13 @@ class DDPMScheduler:
     def from_config(cls, config: DDPMConfig | Mapping[str, Any]) -> "DDPMScheduler":
         """A scheduler of a config, this one's or diffusers'; keys of other schedulers do not count.
 
-        Errors: ValueError for an option of diffusers' DDPMScheduler that is not served.
+        Errors: TypeError for what is no config; ValueError for an option of diffusers'
+            DDPMScheduler that is not served.
         """
         if isinstance(config, DDPMConfig):
             return cls(**dataclasses.asdict(config))
+        if not isinstance(config, Mapping):
+            raise TypeError(f"config must be a DDPMConfig or a mapping, got {config!r}")
         for name, off in SWITCHED_OFF.items():
             if config.get(name, off) != off:
                 raise ValueError(f"{name} must be {off}, got {config[name]!r}")

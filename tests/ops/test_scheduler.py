@@ -212,6 +212,19 @@ def test_unfit_arguments_are_refused(refuses):
     for name in ("thresholding", "rescale_betas_zero_snr"):
         with refuses(ValueError, name, "False", "True"):
             DDPMScheduler.from_config({name: True})
+    with refuses(TypeError, "config", "mapping", "'folder'"):
+        DDPMScheduler.from_config("folder")  # pyright: ignore[reportArgumentType]
+    with refuses(TypeError, "options", "DDPMConfig", "beta_last, clip"):
+        DDPMScheduler(clip=True, beta_last=0.1)
+    with refuses(TypeError, "num_train_timesteps", "int", "'10'"):
+        DDPMScheduler(num_train_timesteps="10")
+
+
+def test_it_shows_its_options():
+    scheduler = DDPMScheduler(beta_schedule="scaled_linear", trained_betas=None)
+    assert repr(scheduler).startswith("DDPMScheduler(num_train_timesteps=1000, ")
+    names = {"DDPMScheduler": DDPMScheduler}
+    assert eval(repr(scheduler), names).config == scheduler.config
 
 
 @pytest.mark.parametrize("written", [0, 1])
