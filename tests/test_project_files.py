@@ -38,8 +38,11 @@ def test_a_broken_link_is_seen(tmp_path):
     assert broken_links(page) == ["gone.png", "also-gone.md"]
 
 
-def test_the_readme_is_short():
-    assert len((ROOT / "README.md").read_text().splitlines()) <= 150
+def test_the_readme_is_short_and_leads_to_every_page():
+    text = (ROOT / "README.md").read_text()
+    assert len(text.splitlines()) <= 150
+    pages = {path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").glob("*.md")}
+    assert pages - set(LINK.findall(text)) == set()
 
 
 def test_the_version_has_one_home():
