@@ -8,6 +8,7 @@ docs/benchmarks.md says what the rows and columns mean. Rows under results/ are 
 files.
 """
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, cast
@@ -43,6 +44,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[TOOK] = {}
+    device: Any = config.getoption("device")
+    count: Any = config.getoption("threads")
+    if not re.fullmatch(r"cpu|cuda(:\d+)?", device):
+        raise pytest.UsageError(f"--device must be cpu or cuda, got {device!r}")
+    if device != "cpu" and not torch.cuda.is_available():
+        raise pytest.UsageError(
+            f"--device {device}: torch {torch.__version__} finds no CUDA device"
+        )
+    if count < 1:
+        raise pytest.UsageError(f"--threads must be at least 1, got {count}")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

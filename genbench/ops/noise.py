@@ -106,6 +106,7 @@ def fold_seed(seed: Tensor, index: int) -> Tensor:
     """A seed for another draw of the same step: a new key, the same first element.
 
     seed: int64 (1,) or (2,); index: any int, 0 gives the seed back. Result: like seed.
+    Errors: TypeError, ValueError for an argument outside these rules.
     The key moves by index * 2^64 / golden ratio, modulo 2^64 (Weyl sequence).
     """
     check_seed(seed)

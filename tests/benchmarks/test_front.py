@@ -66,6 +66,25 @@ def test_the_end_names_the_slowest_groups(report):
     assert "groups that took longest" in output and " s  all 1 groups" in output
 
 
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [
+        ("--device=gpu", "--device must be cpu or cuda, got 'gpu'"),
+        pytest.param(
+            "--device=cuda",
+            "finds no CUDA device",
+            marks=pytest.mark.skipif(torch.cuda.is_available(), reason="it finds one"),
+        ),
+        ("--threads=0", "--threads must be at least 1, got 0"),
+    ],
+)
+def test_a_wrong_option_is_one_line(option, words):
+    command = [sys.executable, "-m", "pytest", "benchmarks/ops/test_gan_bce.py", option]
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert ran.returncode == pytest.ExitCode.USAGE_ERROR
+    assert words in ran.stderr and len(ran.stderr.strip().splitlines()) == 1
+
+
 def test_the_default_sizes():
     cases = list(front.default_cases(KL, CPU))
     assert {case.elements for case in cases} == {2**10, 2**16, 2**20, 2**24}
