@@ -174,7 +174,8 @@ def test_an_ascii_terminal_gets_its_table(study):
     assert done.returncode == 0 and b"perfect sampler" in done.stdout
 
 
-def test_kernels_tells_what_is_used(capsys):
+def test_kernels_tells_what_is_used(capsys, monkeypatch):
+    monkeypatch.setattr(kernels, "REPEATS", 1)
     code, out, _ = run(capsys, "kernels", "--json")
     status = json.loads(out)
     assert code == 0 and status["active"] in ("fused", "reference")
