@@ -21,7 +21,13 @@ def python(code, limit=20.0, name="tests", **settings):
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
 def test_without_a_gpu_it_refuses_in_one_line(tmp_path):
     finished = subprocess.run(
-        ["make", "gpu-check", f"PYTHON={sys.executable}", f"RESULTS={tmp_path / 'gpu'}"],
+        [
+            "make",
+            "--no-print-directory",
+            "gpu-check",
+            f"PYTHON={sys.executable}",
+            f"RESULTS={tmp_path / 'gpu'}",
+        ],
         cwd=ROOT,
         capture_output=True,
         text=True,
