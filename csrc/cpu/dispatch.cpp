@@ -51,7 +51,8 @@ const char* name(InstructionSet set) {
 }
 
 bool supported(InstructionSet set) {
-#if defined(__x86_64__)
+// Clang ignores `#pragma GCC target`: its sources of the wider sets are baseline code.
+#if defined(__x86_64__) && !defined(__clang__)
   __builtin_cpu_init();
   const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
   if (set == InstructionSet::avx2) return avx2;
