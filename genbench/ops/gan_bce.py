@@ -9,6 +9,7 @@ from torch import Tensor
 from genbench.ops import checks
 from genbench.ops.backend import fused_for
 from genbench.ops.extension import register_fake
+from genbench.ops.gradients import differentiated_again
 from genbench.ops.noise import (
     Draw,
     check_source,
@@ -259,8 +260,7 @@ class _FusedDiscriminator(torch.autograd.Function):
     def backward(ctx: Any, grad_loss: Tensor) -> tuple[Tensor | None, ...]:
         real, fake, real_t, fake_t, seed, real_slope, fake_slope = ctx.saved_tensors
         by_real, by_fake, *_ = ctx.needs_input_grad
-        # torch.compile allows no second derivative, and traces with gradients enabled.
-        if torch.is_grad_enabled() and not torch.compiler.is_compiling():
+        if differentiated_again():
             *bounds, flip = ctx.numbers
             real_t = _targets(real, _target(real_t, *bounds[:2]), flip, seed, 0, uniform)
             fake_t = _targets(fake, _target(fake_t, *bounds[2:]), flip, seed, 2, uniform)
@@ -285,7 +285,7 @@ class _FusedGenerator(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad_loss: Tensor) -> tuple[Tensor, None]:
         fake, slope = ctx.saved_tensors
-        if torch.is_grad_enabled() and not torch.compiler.is_compiling():
+        if differentiated_again():
             saturating = ctx.saturating
             return _slope(fake, 1 - saturating, -grad_loss if saturating else grad_loss), None
         return torch.ops.genbench.gan_bce_backward(grad_loss, None, slope)[1], None

@@ -12,6 +12,7 @@ from torch import Tensor
 from genbench.ops import checks
 from genbench.ops.backend import fused_for
 from genbench.ops.extension import register_fake
+from genbench.ops.gradients import differentiated_again
 from genbench.ops.interpolate import interpolate, interpolate_reference
 from genbench.ops.noise import check_source
 
@@ -164,8 +165,7 @@ class _Fused(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad_penalty: Tensor) -> tuple[Tensor, None, None]:
         gradients, slope = ctx.saved_tensors
-        # torch.compile allows no second derivative, and traces with gradients enabled.
-        if torch.is_grad_enabled() and not torch.compiler.is_compiling():
+        if differentiated_again():
             penalty = _formula(gradients, *ctx.options)
             (by_g,) = torch.autograd.grad(penalty, gradients, grad_penalty, create_graph=True)
             return by_g, None, None

@@ -14,6 +14,7 @@ from torch import Tensor
 from genbench.ops import checks
 from genbench.ops.backend import fused_for
 from genbench.ops.extension import register_fake
+from genbench.ops.gradients import differentiated_again
 from genbench.ops.noise import check_source, normal, normal_reference, resolve_seed
 
 Gradients = tuple[Tensor | None, Tensor | None, Tensor | None, None]
@@ -142,8 +143,7 @@ class _Fused(torch.autograd.Function):
     def backward(ctx: Any, grad_z: Tensor | None, grad_kl: Tensor | None) -> Gradients:
         mu, logvar, eps, seed = ctx.saved_tensors
         wide = checks.wide_dtype(mu.dtype)
-        # torch.compile allows no second derivative, and traces with gradients enabled.
-        if torch.is_grad_enabled() and not torch.compiler.is_compiling():
+        if differentiated_again():
             return _slopes(mu, logvar, eps, seed, grad_z, grad_kl)
         grad_mu, grad_logvar = torch.ops.genbench.reparameterize_kl_backward(
             grad_z, grad_kl, mu, logvar, eps, seed
