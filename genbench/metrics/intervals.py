@@ -1,0 +1,77 @@
+"""Estimates with intervals: normal, Wilson's for shares, and the bootstrap."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from genbench.errors import InputError
+
+
+class Estimate(NamedTuple):
+    """A value between the ends of its interval, in the value's units, and its standard error."""
+
+    value: float
+    low: float
+    high: float
+    standard_error: float
+
+
+def quantile(level: float) -> float:
+    """z with P(|Z| <= z) = level for a standard normal Z; InputError outside (0, 1)."""
+    from scipy.stats import norm
+
+    if not 0 < level < 1:
+        raise InputError(f"level: must be between 0 and 1, got {level}")
+    return float(norm.ppf((1 + level) / 2))
+
+
+def normal_estimate(value: float, standard_error: float, *, level: float = 0.95) -> Estimate:
+    """value -+ z standard errors."""
+    reach = quantile(level) * standard_error
+    return Estimate(value, value - reach, value + reach, standard_error)
+
+
+def mean_estimate(values: Tensor, *, level: float = 0.95) -> Estimate:
+    """Mean of independent values (N,) and its normal interval; N >= 2."""
+    if len(values) < 2:
+        raise InputError(f"values: an interval needs at least 2 of them, got {len(values)}")
+    values = values.double()
+    error = values.std().item() / math.sqrt(len(values))
+    return normal_estimate(values.mean().item(), error, level=level)
+
+
+def share_estimate(hits: int, n: int, *, level: float = 0.95) -> Estimate:
+    """The share hits / n with Wilson's score interval (1927), which stays inside [0, 1]."""
+    z, p = quantile(level), hits / n
+    shrink = 1 + z * z / n
+    center = (p + z * z / (2 * n)) / shrink
+    reach = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / shrink
+    # min and max: at p = 0 and 1 the ends are exact, their rounding is not
+    low, high = min(max(center - reach, 0.0), p), max(min(center + reach, 1.0), p)
+    return Estimate(p, low, high, math.sqrt(p * (1 - p) / n))
+
+
+def bootstrap_estimate(
+    value: float,
+    resampled: Callable[[torch.Generator], float],
+    *,
+    level: float = 0.95,
+    repeats: int = 100,
+    seed: int = 0,
+) -> Estimate:
+    """value -+ z standard deviations of `repeats` resampled values (Efron 1979).
+
+    resampled(rng) draws rows with replacement from `rng`, a CPU generator, and returns the metric
+    on them. The interval shows the spread of the value at this sample size; a bias that the metric
+    has at this size (Frechet distance) stays in it.
+    """
+    if repeats < 2:
+        raise InputError(f"repeats: must be at least 2, got {repeats}")
+    rng = torch.Generator().manual_seed(seed)
+    values = torch.tensor([resampled(rng) for _ in range(repeats)], dtype=torch.float64)
+    return normal_estimate(value, values.std().item(), level=level)
