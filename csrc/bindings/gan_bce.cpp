@@ -1,7 +1,6 @@
 // torch.ops.genbench.discriminator_bce_forward, generator_bce_forward and gan_bce_backward.
 #include "../gan_bce.h"
 
-#include <memory>
 #include <tuple>
 
 #include "../math/gan_bce.h"
@@ -9,9 +8,6 @@
 
 namespace genbench::bindings {
 namespace {
-
-// Partial sums of a small loss stay off the heap: an allocation costs as much as the loss.
-constexpr int64_t kFew = 64;
 
 // One tensor of logits in row-major order; without logits the side is absent.
 struct Side {
@@ -44,11 +40,11 @@ GanBceSide<T> side_job(const Side& side, const OptionalTensor& slope) {
 template <typename T>
 void run_on_cpu(GanBceForward<T> job) {
   const int64_t steps = cpu::gan_bce_steps(job);
-  double few[kFew];
-  std::unique_ptr<double[]> many(steps > kFew ? new double[steps] : nullptr);
-  job.partial = many ? many.get() : few;
-  in_parallel(steps, [&](int64_t begin, int64_t end) { cpu::gan_bce_forward(job, begin, end); });
-  cpu::gan_bce_finish(job);
+  with_partials(steps, [&](double* partial) {
+    job.partial = partial;
+    in_parallel(steps, [&](int64_t begin, int64_t end) { cpu::gan_bce_forward(job, begin, end); });
+    cpu::gan_bce_finish(job);
+  });
 }
 
 template <typename T>
@@ -84,10 +80,6 @@ std::tuple<Tensor, Tensor, Tensor> forward(const Side& real, const Side& fake, c
   return {loss, slope[0] ? *slope[0] : no_elements(like), slope[1] ? *slope[1] : no_elements(like)};
 }
 
-void check_logits(const Tensor& logits, const char* op, const char* name) {
-  check(logits.numel() > 0, op, ": ", name, " must not be empty");
-}
-
 void check_unit(double value, double low, const char* op, const char* name) {
   check(value >= low && value <= 1, op, ": ", name, " must be in [", low, ", 1], got ", value);
 }
@@ -99,7 +91,7 @@ struct Target {
 
 Side read_side(const Tensor& logits, const Target& target, const char* op, const char* name,
                const char* target_name, uint64_t stream, bool gradients) {
-  check_logits(logits, op, name);
+  check_not_empty(logits, op, name);
   check_unit(target.low, 0, op, target_name);
   check_unit(target.high, target.low, op, target_name);
   if (target.tensor) check_like(*target.tensor, target_name, logits, name, op);
@@ -127,7 +119,7 @@ std::tuple<Tensor, Tensor, Tensor> discriminator_forward(
 
 std::tuple<Tensor, Tensor> generator_forward(const Tensor& fake, bool saturating, bool gradients) {
   constexpr const char* op = "genbench::generator_bce_forward";
-  check_logits(fake, op, "fake");
+  check_not_empty(fake, op, "fake");
   const double target = saturating ? 0 : 1, weight = saturating ? -1 : 1;
   const Side none{{}, {}, 0, 0, 0, 0, false};
   const Side side{dense(fake), {}, target, target, weight, 0, gradients};

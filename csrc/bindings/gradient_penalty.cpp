@@ -1,7 +1,6 @@
 // torch.ops.genbench.gradient_norm_penalty_forward and gradient_norm_penalty_backward.
 #include "../gradient_penalty.h"
 
-#include <memory>
 #include <tuple>
 
 #include "tensors.h"
@@ -9,23 +8,20 @@
 namespace genbench::bindings {
 namespace {
 
-// Partial sums of a small batch stay off the heap: an allocation costs as much as the penalty.
-constexpr int64_t kFew = 64;
-
 void check_gradients(const Tensor& gradients, const char* op) {
   check_batch(gradients, op, "gradients");
-  check(gradients.numel() > 0, op, ": gradients must not be empty");
+  check_not_empty(gradients, op, "gradients");
 }
 
 template <typename T>
 void run_on_cpu(GradientPenaltyForward<T> job) {
   const int64_t steps = cpu::row_steps(job.rows, job.cols);
-  double few[kFew];
-  std::unique_ptr<double[]> many(steps > kFew ? new double[steps] : nullptr);
-  job.partial = many ? many.get() : few;
-  in_parallel(steps,
-              [&](int64_t begin, int64_t end) { cpu::gradient_penalty_forward(job, begin, end); });
-  cpu::gradient_penalty_finish(job);
+  with_partials(steps, [&](double* partial) {
+    job.partial = partial;
+    in_parallel(
+        steps, [&](int64_t begin, int64_t end) { cpu::gradient_penalty_forward(job, begin, end); });
+    cpu::gradient_penalty_finish(job);
+  });
 }
 
 template <typename T>

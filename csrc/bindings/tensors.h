@@ -7,6 +7,7 @@
 #include <torch/csrc/stable/ops.h>
 #include <torch/csrc/stable/tensor.h>
 
+#include <memory>
 #include <optional>
 #include <sstream>
 #include <stdexcept>
@@ -77,6 +78,10 @@ inline void check_device(const Tensor& tensor, const char* name, const Tensor& l
 // A tensor (B, ...).
 inline void check_batch(const Tensor& tensor, const char* op, const char* name) {
   check(tensor.dim() >= 1, op, ": ", name, " must have at least one dimension, the batch");
+}
+
+inline void check_not_empty(const Tensor& tensor, const char* op, const char* name) {
+  check(tensor.numel() > 0, op, ": ", name, " must not be empty");
 }
 
 // A tensor of the dtype, shape and device of `like`.
@@ -214,6 +219,16 @@ struct Gradients {
 template <typename F>
 void in_parallel(int64_t steps, F f) {
   torch::stable::parallel_for(0, steps, kGrain, f);
+}
+
+// f(partial) with room for a sum of each step; that of few steps stays off the heap, where an
+// allocation costs as much as a small loss.
+template <typename F>
+void with_partials(int64_t steps, F f) {
+  constexpr int64_t kFew = 64;
+  double few[kFew];
+  std::unique_ptr<double[]> many(steps > kFew ? new double[steps] : nullptr);
+  f(many ? many.get() : few);
 }
 
 // Calls on_cuda(stream) with the device of `like` current and its current stream, or on_cpu().

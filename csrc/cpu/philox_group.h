@@ -22,8 +22,8 @@ struct RoundKeys {
     for (int round = 0; round < 10; ++round) {
       of_round[round][0] = k0;
       of_round[round][1] = k1;
-      k0 += 0x9E3779B9u;
-      k1 += 0xBB67AE85u;
+      k0 += kWeyl0;
+      k1 += kWeyl1;
     }
   }
 };
@@ -64,7 +64,7 @@ GENBENCH_INLINE void store_lower(Lanes a, uint32_t* to) {
 GENBENCH_INLINE void philox_group(const RoundKeys& keys, uint64_t stream, uint64_t block,
                                   uint32_t (&word)[4][kBlocks]) {
   constexpr int kPerVector = sizeof(Lanes) / 8, kVectors = kBlocks / kPerVector;
-  const Lanes m0 = all(0xD2511F53u), m1 = all(0xCD9E8D57u);
+  const Lanes m0 = all(kMultiplier0), m1 = all(kMultiplier1);
   Lanes c[4][kVectors];
   for (int v = 0; v < kVectors; ++v) {
     c[0][v] = counted(block + v * kPerVector);
