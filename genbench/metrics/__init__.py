@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 from genbench.catalog import Entry
 
 if TYPE_CHECKING:
-    from genbench.metrics.modes import ModeCoverage, mode_coverage, perfect_sampler
+    from genbench.metrics.modes import (
+        ModeCoverage,
+        mode_coverage,
+        mode_coverage_estimate,
+        perfect_sampler,
+    )
     from genbench.metrics.neighbours import PrecisionRecall, precision_recall
 
 __all__ = [
@@ -15,6 +21,7 @@ __all__ = [
     "ModeCoverage",
     "PrecisionRecall",
     "mode_coverage",
+    "mode_coverage_estimate",
     "perfect_sampler",
     "precision_recall",
 ]
@@ -31,14 +38,18 @@ CATALOG = {
 }
 
 
+# The formulas import torch; the catalog above must not.
+_MODULES = {
+    "ModeCoverage": "modes",
+    "mode_coverage": "modes",
+    "mode_coverage_estimate": "modes",
+    "perfect_sampler": "modes",
+    "PrecisionRecall": "neighbours",
+    "precision_recall": "neighbours",
+}
+
+
 def __getattr__(name: str) -> Any:
-    # The formulas import torch; the catalog above must not.
-    if name in ("ModeCoverage", "mode_coverage", "perfect_sampler"):
-        from genbench.metrics import modes
-
-        return getattr(modes, name)
-    if name in ("PrecisionRecall", "precision_recall"):
-        from genbench.metrics import neighbours
-
-        return getattr(neighbours, name)
-    raise AttributeError(f"module 'genbench.metrics' has no attribute {name!r}")
+    if name not in _MODULES:
+        raise AttributeError(f"module 'genbench.metrics' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"genbench.metrics.{_MODULES[name]}"), name)

@@ -8,11 +8,22 @@ every mode, but does not hold its weight.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple, Protocol
+from collections.abc import Callable
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import torch
 from torch import Tensor
 
+from genbench.errors import InputError
+from genbench.metrics.checks import feature_matrix
+from genbench.metrics.intervals import (
+    Estimate,
+    bootstrap_estimate,
+    normal_estimate,
+    share_estimate,
+)
+
+T = TypeVar("T")
 RADIUS = 3.0  # standard deviations
 HELD_SHARE = 0.2  # of a mode's weight
 _ROWS = 16_384  # samples a block: bounds the distance matrix
@@ -27,44 +38,62 @@ class Modes(Protocol):
     def sigma(self) -> float: ...
 
 
-class ModeCoverage(NamedTuple):
+class ModeCoverage(NamedTuple, Generic[T]):
     """modes, modes_held: counts (expected counts for a perfect sampler). high_quality: share 0..1.
 
     kl: sum p ln(p / weight) over high-quality samples, nats; NaN when there are none.
     kl_off_mode: the same with one more bin for all other samples, nats.
     """
 
-    modes: float
-    modes_held: float
-    high_quality: float
-    kl: float
-    kl_off_mode: float
+    modes: T
+    modes_held: T
+    high_quality: T
+    kl: T
+    kl_off_mode: T
 
 
-def mode_coverage(samples: Tensor, mixture: Modes) -> ModeCoverage:
+def mode_coverage(samples: Any, mixture: Modes) -> ModeCoverage[float]:
     """Score samples (N, d), any floating dtype, in the mixture's units; distances in float64.
 
     A sample belongs to its nearest mode and is of high quality when no farther than three sigma.
     modes: modes with at least one such sample; modes_held: with at least a fifth of the mode's
-    weight. Raises ValueError for another width, no samples, or values that are not finite.
+    weight. A tensor or a NumPy array; InputError for another width, no samples, or values that
+    are not finite.
     """
-    counts = _high_quality_counts(samples, mixture)  # (K,) float64
-    total, modes = len(samples), len(mixture.means)
-    good = counts.sum().item()
-    inside = high_quality_mass(mixture)
-    weights = torch.full((modes,), 1 / modes, dtype=torch.float64)
-    bins = torch.cat([counts, torch.tensor([total - good], dtype=torch.float64)]) / total
-    expected = torch.cat([weights * inside, torch.tensor([1 - inside], dtype=torch.float64)])
+    return _score(_counts(samples, mixture), mixture)
+
+
+def mode_coverage_estimate(
+    samples: Any, mixture: Modes, *, level: float = 0.95, repeats: int = 100, seed: int = 0
+) -> ModeCoverage[Estimate]:
+    """`mode_coverage` with intervals: where it would lie for other samples, as many, of one source.
+
+    high_quality: Wilson's. kl, kl_off_mode: normal, by the delta method; they keep the
+    bias that counts have at this size, (bins - 1) / 2N nats (`perfect_sampler` shows it). modes,
+    modes_held: bootstrap over the counts, `repeats` draws from `seed`; a mode that was never
+    visited stays so. Samples are taken as independent.
+    """
+    counts = _counts(samples, mixture)
+    every, inside = _expected(mixture)
+    score = _score(counts, mixture)
+
+    def bootstrap(value: float, measured: Callable[[Tensor], int]) -> Estimate:
+        def resampled(rng: torch.Generator) -> float:
+            bins = torch.multinomial(counts, len(samples), replacement=True, generator=rng)
+            return measured(torch.bincount(bins, minlength=len(counts)))
+
+        return bootstrap_estimate(value, resampled, level=level, repeats=repeats, seed=seed)
+
     return ModeCoverage(
-        modes=int((counts > 0).sum()),
-        modes_held=int((counts >= HELD_SHARE * total / modes).sum()),
-        high_quality=good / total,
-        kl=_kl(counts / good, weights) if good else math.nan,
-        kl_off_mode=_kl(bins, expected),
+        modes=bootstrap(score.modes, _visited),
+        modes_held=bootstrap(score.modes_held, _held),
+        high_quality=share_estimate(int(counts[:-1].sum()), len(samples), level=level),
+        kl=_kl_estimate(counts[:-1], inside, level),
+        kl_off_mode=_kl_estimate(counts, every, level),
     )
 
 
-def perfect_sampler(mixture: Modes, n: int) -> ModeCoverage:
+def perfect_sampler(mixture: Modes, n: int) -> ModeCoverage[float]:
     """What n samples of the mixture itself score on average: the floor beside every row.
 
     Modes are taken as far apart; both KLs to first order in 1 / n (Miller 1955: bins minus one over
@@ -85,27 +114,6 @@ def perfect_sampler(mixture: Modes, n: int) -> ModeCoverage:
     )
 
 
-def _high_quality_counts(samples: Tensor, mixture: Modes) -> Tensor:
-    """(K,) float64: samples within three sigma of each mode, each counted at its nearest."""
-    modes, dimensions = mixture.means.shape
-    if samples.ndim != 2 or samples.shape[1] != dimensions:
-        raise ValueError(f"samples must be (N, {dimensions}), got shape {tuple(samples.shape)}")
-    if len(samples) == 0:
-        raise ValueError("samples must hold at least one row, got 0")
-    finite = samples.isfinite().all(dim=1)
-    if not finite.all():
-        row = int((~finite).nonzero()[0, 0])
-        raise ValueError(f"samples must be finite, got {samples[row].tolist()} in row {row}")
-    counts = torch.zeros(modes, dtype=torch.float64)
-    means = mixture.means.to(samples.device)
-    for block in samples.to(torch.float64).split(_ROWS):
-        distance = torch.cdist(block, means, compute_mode="donot_use_mm_for_euclid_dist")
-        nearest = distance.min(dim=1)
-        inside = nearest.indices[nearest.values <= RADIUS * mixture.sigma]
-        counts += torch.bincount(inside, minlength=modes).cpu()
-    return counts
-
-
 def high_quality_mass(mixture: Modes) -> float:
     """Mass of a Gaussian within three sigma: 1 - exp(-4.5) in two dimensions, less in more."""
     from scipy.stats import chi2
@@ -113,6 +121,70 @@ def high_quality_mass(mixture: Modes) -> float:
     return float(chi2.cdf(RADIUS**2, mixture.means.shape[1]))
 
 
-def _kl(p: Tensor, q: Tensor) -> float:
-    """KL(p, q) in nats; a bin with p = 0 contributes nothing, its mass shows in the others."""
+def _counts(samples: Any, mixture: Modes) -> Tensor:
+    """(K + 1,) float64: samples within three sigma of their nearest mode; the last: all others."""
+    modes, dimensions = mixture.means.shape
+    samples = feature_matrix(samples, argument="samples")
+    if samples.shape[1] != dimensions:
+        raise InputError(f"samples: must be (N, {dimensions}), got shape {tuple(samples.shape)}")
+    counts = torch.zeros(modes + 1, dtype=torch.float64)
+    means = mixture.means.to(samples.device)
+    for block in samples.split(_ROWS):
+        x = block.to(torch.float64)
+        distance = torch.cdist(x, means, compute_mode="donot_use_mm_for_euclid_dist")
+        nearest = distance.min(dim=1)
+        bins = nearest.indices.where(nearest.values <= RADIUS * mixture.sigma, modes)
+        counts += torch.bincount(bins, minlength=modes + 1).cpu()
+    return counts
+
+
+def _expected(mixture: Modes) -> tuple[Tensor, Tensor]:
+    """Shares of a perfect sampler: of all samples (K + 1,), of those of high quality (K,)."""
+    modes, mass = len(mixture.means), high_quality_mass(mixture)
+    weights = torch.full((modes,), 1 / modes, dtype=torch.float64)
+    return torch.cat([weights * mass, torch.tensor([1 - mass], dtype=torch.float64)]), weights
+
+
+def _score(counts: Tensor, mixture: Modes) -> ModeCoverage[float]:
+    every, inside = _expected(mixture)
+    return ModeCoverage(
+        modes=_visited(counts),
+        modes_held=_held(counts),
+        high_quality=(counts[:-1].sum() / counts.sum()).item(),
+        kl=_kl(counts[:-1], inside),
+        kl_off_mode=_kl(counts, every),
+    )
+
+
+def _visited(counts: Tensor) -> int:
+    return int((counts[:-1] > 0).sum())
+
+
+def _held(counts: Tensor) -> int:
+    return int((counts[:-1] >= HELD_SHARE * counts.sum() / (len(counts) - 1)).sum())
+
+
+def _kl(counts: Tensor, q: Tensor) -> float:
+    """KL(p, q) in nats of shares p = counts / sum; NaN where all counts are 0.
+
+    A bin with p = 0 contributes nothing, its mass shows in the others.
+    """
+    p = counts / counts.sum()
     return torch.special.xlogy(p, p / q).sum().item()
+
+
+def _kl_estimate(counts: Tensor, q: Tensor, level: float) -> Estimate:
+    """Normal interval of `_kl` to second order in 1 / n, cut off at 0.
+
+    First order (delta method): sum p ln(p / q)^2 - KL^2 over n. It vanishes at p = q, where 2 n KL
+    is chi-squared with K - 1 degrees of freedom, of variance 2 (K - 1). Near there the first term,
+    taken at the counts instead of the truth, is too large by about (K - 1) / n^2: a wide interval.
+    """
+    n, spare, kl = counts.sum().item(), len(counts) - 1, _kl(counts, q)
+    if n == 0:
+        return Estimate(kl, math.nan, math.nan, math.nan)
+    p = counts / n
+    squared = torch.special.xlogy(p.sqrt(), p / q).square().sum().item()
+    variance = max(squared - kl**2, 0.0) / n + spare / (2 * n**2)
+    estimate = normal_estimate(kl, math.sqrt(variance), level=level)
+    return estimate._replace(low=max(estimate.low, 0.0))
