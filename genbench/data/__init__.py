@@ -1,4 +1,4 @@
-"""What feeds models: mixtures of Gaussians whose density is known, and endless seeded batches."""
+"""What feeds models and what is judged: known mixtures, seeded batches, files of samples."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from genbench.catalog import Entry
 
 if TYPE_CHECKING:
     from genbench.data.mixtures import Mixture, mixture
+    from genbench.data.samples import Samples, open_samples
     from genbench.data.streams import Stream
 
-__all__ = ["CATALOG", "Mixture", "Stream", "mixture"]
+__all__ = ["CATALOG", "Mixture", "Samples", "Stream", "mixture", "open_samples"]
 
 _MIXTURES = "genbench.data.mixtures:"
 
@@ -24,7 +25,7 @@ CATALOG = {
 
 
 def __getattr__(name: str) -> Any:
-    # Samplers import torch; the catalog above must not.
+    # Samplers import torch and readers NumPy; the catalog above must not.
     if name in ("Mixture", "mixture"):
         from genbench.data import mixtures
 
@@ -33,4 +34,8 @@ def __getattr__(name: str) -> Any:
         from genbench.data.streams import Stream
 
         return Stream
+    if name in ("Samples", "open_samples"):
+        from genbench.data import samples
+
+        return getattr(samples, name)
     raise AttributeError(f"module 'genbench.data' has no attribute {name!r}")

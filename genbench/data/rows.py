@@ -1,0 +1,106 @@
+"""Arrays on disk, read a range of rows at a time."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable, Iterator
+from typing import IO
+
+import numpy as np
+
+from genbench.data.origin import Origin
+
+# An array that cannot be read by rows (in a zip and in Fortran order, labels) is read whole.
+WHOLE_LIMIT = 4 * 2**30  # bytes
+CHUNK = 16 * 2**20  # bytes of rows that a pass over an array holds at a time
+
+
+class Rows:
+    """A numeric array (N, ...) inside a file, unpacked on the way if need be; `read` takes rows.
+
+    origin: for error lines. open_stream: opens the unpacked content, which can seek.
+    offset: bytes before the array. dtype: as stored. fortran: first axis varies fastest.
+    plain: the content lies in the file as it is, not packed.
+    """
+
+    def __init__(
+        self,
+        origin: Origin,
+        open_stream: Callable[[], IO[bytes]],
+        *,
+        offset: int,
+        shape: tuple[int, ...],
+        dtype: np.dtype,
+        fortran: bool = False,
+        plain: bool = True,
+    ) -> None:
+        self.origin = origin
+        self.shape = shape
+        self._stored = dtype
+        self.dtype = dtype.newbyteorder("=")
+        self.nbytes = math.prod(shape) * dtype.itemsize
+        self._open_stream = open_stream
+        self._offset = offset
+        self._fortran = fortran and len(shape) > 1
+        self._plain = plain
+        self._stream: IO[bytes] | None = None
+        self._whole: np.ndarray | None = None
+        self._lock = threading.Lock()  # one position in the stream
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def pieces(self, start: int, stop: int) -> Iterator[np.ndarray]:
+        """Rows [start, stop) in pieces of `CHUNK` bytes, or of a row where that is more."""
+        step = max(1, CHUNK // max(1, self.nbytes // max(1, len(self))))
+        for first in range(start, stop, step):
+            yield self.read(first, min(first + step, stop))
+
+    def read(self, start: int, stop: int) -> np.ndarray:
+        """Rows [start, stop) in C order and native byte order, as a new array."""
+        with self.origin.reading(), self._lock:
+            rows = self._strided(start, stop) if self._fortran else self._direct(start, stop)
+        return rows.astype(self.dtype, order="C", copy=not rows.flags.writeable, subok=False)
+
+    def whole(self) -> np.ndarray:
+        """All rows; raises InputError for more than `WHOLE_LIMIT` bytes."""
+        self._check_fits()
+        return self.read(0, len(self))
+
+    def _direct(self, start: int, stop: int) -> np.ndarray:
+        row = math.prod(self.shape[1:])
+        rows = np.empty(((stop - start), *self.shape[1:]), self._stored)
+        self._fill(rows, self._offset + start * row * self._stored.itemsize)
+        return rows
+
+    def _strided(self, start: int, stop: int) -> np.ndarray:
+        if self._plain:
+            whole = np.memmap(
+                self.origin.path, self._stored, "r", self._offset, self.shape, order="F"
+            )
+            return whole[start:stop]
+        if self._whole is None:
+            self._check_fits()
+            content = np.empty(math.prod(self.shape), self._stored)
+            self._fill(content, self._offset)
+            self._whole = content.reshape(self.shape, order="F")
+        return self._whole[start:stop].copy()
+
+    def _fill(self, rows: np.ndarray, position: int) -> None:
+        if self._stream is None:
+            self._stream = self._open_stream()
+        if self._stream.tell() != position:  # a seek makes zipfile forget its checksum
+            self._stream.seek(position)
+        view = rows.data.cast("B") if rows.size else memoryview(b"")
+        while view and (count := self._stream.readinto(view)):  # type: ignore[attr-defined]
+            view = view[count:]
+        if view:
+            raise self.origin.fault(f"ended {len(view)} bytes early: was it cut meanwhile?")
+
+    def _check_fits(self) -> None:
+        if self.nbytes > WHOLE_LIMIT:
+            raise self.origin.fault(
+                f"holds an array of {self.nbytes} bytes that must be read whole; at most "
+                f"{WHOLE_LIMIT} are: save it by np.save in C order"
+            )
