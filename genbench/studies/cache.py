@@ -13,6 +13,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -110,6 +111,14 @@ class Cache:
 def cache_key(**parts: object) -> str:
     """SHA-256 of named JSON values."""
     return files.sha256(json.dumps(parts, sort_keys=True).encode())
+
+
+@cache
+def source_digest(*rooms: str) -> str:
+    """SHA-256 of the Python sources of rooms, such as "data": what they make depends on them."""
+    package = Path(__file__).parent.parent
+    sources = sorted(path for room in rooms for path in (package / room).rglob("*.py"))
+    return files.sha256(b"".join(path.read_bytes() for path in sources))
 
 
 def _digest(arrays: Mapping[str, np.ndarray], key: str) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from genbench.studies import cache as module
-from genbench.studies.cache import Cache, cache_key, default_folder
+from genbench.studies.cache import Cache, cache_key, default_folder, source_digest
 
 ARRAYS = {
     "features": np.arange(12, dtype=np.float32).reshape(3, 4),
@@ -173,3 +173,10 @@ def test_where_the_cache_lies(monkeypatch, tmp_path):
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", str(tmp_path))
     assert default_folder() == tmp_path / ".cache" / "genbench"
+
+
+def test_sources_have_a_digest_by_room():
+    data, metrics, both = (
+        source_digest(*rooms) for rooms in (["data"], ["metrics"], ["data", "metrics"])
+    )
+    assert len({data, metrics, both, source_digest()}) == 4
