@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 __all__ = ["EXTRACTORS", "Extracted", "Extractor", "open_extractor"]
 
 EXTRACTORS = {
+    "inception": Entry(
+        "genbench.metrics.extractors.inception:open_inception",
+        "2,048 features and 1,008 class probabilities of Inception v3; weights of your own",
+    ),
     "digits": Entry(
         "genbench.metrics.extractors.digits:open_digits",
         "64 features and 10 class probabilities of a small digit classifier that comes along",

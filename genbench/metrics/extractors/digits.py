@@ -71,14 +71,14 @@ class Digits:
     def __call__(self, images: Tensor) -> Extracted:
         """Raises InputError for anything but uint8 (B, 1 or 3, H, W)."""
         check_images(images)
-        parts = [self._block(block) for block in images.split(_BLOCK)]
-        features, probabilities = (torch.cat(part) for part in zip(*parts, strict=True))
-        return Extracted(features, probabilities)
+        parts = [self.layers(block.to(self.device)) for block in images.split(_BLOCK)]
+        features, logits = (torch.cat(part) for part in zip(*parts, strict=True))
+        return Extracted(features.float().cpu(), logits.softmax(dim=1).float().cpu())
 
-    def _block(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        x = grey(images.to(self.device)).double() / 255
-        features, logits = self.net(resized(x, self.net.size))
-        return features.float().cpu(), logits.softmax(dim=1).float().cpu()
+    def layers(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Features (B, width) and logits (B, classes), float64, where the network is."""
+        x = grey(images).double() / 255
+        return self.net(resized(x, self.net.size))
 
 
 def open_digits(
