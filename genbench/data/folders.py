@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 from genbench.data.origin import Origin
@@ -17,41 +18,38 @@ def picture_files(origin: Origin) -> list[Path]:
     """Every picture below `origin.path`, sorted by the bytes of its relative path.
 
     Names that begin with a dot are skipped; linked folders are entered. Raises InputError for a
-    folder without pictures, a circle of links, or a picture that is no regular file.
+    folder without pictures, one that links lead to twice, or a picture that is no regular file.
     """
     found: list[Path] = []
-    others: list[str] = []
+    others: list[Path] = []
     with origin.reading():
-        _walk(origin, origin.path, (), found, others)
+        for path in _files(origin):
+            (found if path.suffix.lower() in SUFFIXES else others).append(path)
     if not found:
-        raise origin.fault(f"holds no picture ({', '.join(SUFFIXES)}){_advice(sorted(others))}")
+        raise origin.fault(f"holds no picture ({', '.join(SUFFIXES)}){_advice(others)}")
     return sorted(found, key=lambda path: os.fsencode(path.relative_to(origin.path).as_posix()))
 
 
-def _walk(
-    origin: Origin,
-    folder: Path,
-    above: tuple[tuple[int, int], ...],
-    found: list[Path],
-    others: list[str],
-) -> None:
-    status = os.stat(folder)
-    identity = (status.st_dev, status.st_ino)
-    if identity in above:
-        raise origin.at(folder).fault("links back to a folder that it lies in")
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.name.startswith("."):
-                continue
-            path = folder / entry.name
-            if entry.is_dir():
-                _walk(origin, path, (*above, identity), found, others)
-            elif path.suffix.lower() not in SUFFIXES:
-                others.append(entry.name)
-            elif entry.is_file():
-                found.append(path)
-            else:
-                _explain(origin.at(path))
+def _files(origin: Origin) -> Iterator[Path]:
+    """Every file below a folder, in no order."""
+    folders, entered = [origin.path], set()
+    while folders:
+        folder = folders.pop()
+        status = os.stat(folder)
+        if (status.st_dev, status.st_ino) in entered:  # a circle, or a maze of 2^n ways
+            raise origin.at(folder).fault("is a folder that links lead to a second time")
+        entered.add((status.st_dev, status.st_ino))
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                path = folder / entry.name
+                if entry.name.startswith("."):
+                    continue
+                if entry.is_dir():
+                    folders.append(path)
+                elif entry.is_file() or path.suffix.lower() not in SUFFIXES:
+                    yield path
+                else:
+                    _explain(origin.at(path))
 
 
 def _explain(origin: Origin) -> None:
@@ -61,11 +59,12 @@ def _explain(origin: Origin) -> None:
     raise origin.fault(f"must be a regular file, got {stat.filemode(kind)}")
 
 
-def _advice(others: list[str]) -> str:
+def _advice(others: list[Path]) -> str:
     """What to name instead, when the folder holds arrays."""
-    idx = [name for name in others if "ubyte" in name]
+    names = sorted(path.name for path in others)
+    idx = [name for name in names if "ubyte" in name]
     named = [name for name in idx if "idx3" in name] or idx
-    named = named or [name for name in others if name.lower().endswith(_ARRAYS)]
+    named = named or [name for name in names if name.lower().endswith(_ARRAYS)]
     if not named:
         return ""
     return f"; name one of its files: {', '.join(named[:4])}{', ...' if len(named) > 4 else ''}"

@@ -158,9 +158,19 @@ def _check_head(origin: Origin, image: Image) -> None:
     if image.mode not in _GREY + _COLOUR or ";16" in str(getattr(image, "tile", "")):
         mode = image.mode if image.mode not in _COLOUR else f"{image.mode} of 16 bits"
         raise origin.fault(f"must have 8 bits a channel, got mode {mode}: convert it to 8 bits")
-    frames = getattr(image, "n_frames", 1)
-    if frames > 1 and image.format != "MPO":  # a camera's JPEG with its preview behind it
-        raise origin.fault(f"must hold one picture, got {frames} frames")
+    if _has_frames(image):
+        raise origin.fault("must hold one picture, got several frames")
+
+
+def _has_frames(image: Image) -> bool:
+    """Whether more pictures follow; a camera's JPEG with its preview behind it (MPO) is one."""
+    if image.format != "TIFF":
+        return getattr(image, "n_frames", 1) > 1 and image.format != "MPO"
+    try:
+        image.seek(1)  # n_frames would walk the whole chain, in quadratic time
+    except EOFError:
+        return False
+    return True
 
 
 def _flat(image: Image, mode: str) -> Image:
