@@ -14,6 +14,7 @@ from genbench.data.origin import Origin
 # An array that cannot be read by rows (in a zip and in Fortran order, labels) is read whole.
 WHOLE_LIMIT = 4 * 2**30  # bytes
 CHUNK = 16 * 2**20  # bytes of rows that a pass over an array holds at a time
+_SKIP = 2**16  # bytes
 
 
 class Rows:
@@ -88,15 +89,27 @@ class Rows:
         return self._whole[start:stop].copy()
 
     def _fill(self, rows: np.ndarray, position: int) -> None:
-        if self._stream is None:
-            self._stream = self._open_stream()
-        if self._stream.tell() != position:  # a seek makes zipfile forget its checksum
-            self._stream.seek(position)
+        """Read `rows` from the byte at `position` on."""
+        stream = self._stream_at(position)
         view = rows.data.cast("B") if rows.size else memoryview(b"")
-        while view and (count := self._stream.readinto(view)):  # type: ignore[attr-defined]
+        end = position + len(view)
+        while view and (count := stream.readinto(view)):  # type: ignore[attr-defined]
             view = view[count:]
         if view:
             raise self.origin.fault(f"ended {len(view)} bytes early: was it cut meanwhile?")
+        if not self._plain and end == self._offset + self.nbytes:
+            stream.read(1)  # an archive checks its CRC behind the last byte, not at it
+
+    def _stream_at(self, position: int) -> IO[bytes]:
+        stream = self._stream
+        if stream is None or (not self._plain and stream.tell() > position):
+            stream = self._stream = self._open_stream()
+        gap = position - stream.tell()
+        if 0 < gap < _SKIP:  # a seek makes zipfile forget its checksum
+            stream.read(gap)
+        elif gap:
+            stream.seek(position)
+        return stream
 
     def _check_fits(self) -> None:
         if self.nbytes > WHOLE_LIMIT:

@@ -12,14 +12,19 @@ from typing import Protocol
 
 import numpy as np
 
+from genbench.data.archives import EXTRAS, MOMENTS, open_npz, open_safetensors
 from genbench.data.arrays import open_npy
+from genbench.data.features import FeatureRows, MomentsPair
+from genbench.data.folders import SUFFIXES
+from genbench.data.idx import check_pictures, is_idx, open_idx
 from genbench.data.images import FolderPictures, Resized, check_side
 from genbench.data.origin import Origin
 from genbench.data.pixels import ArrayPictures, check_range
 from genbench.data.rows import Rows
 from genbench.errors import InputError
 
-_FORMATS = "a folder of pictures, .npy, .npz or .safetensors"
+_FORMATS = "a folder of pictures, .npy, .npz, .safetensors or IDX (also .gz)"
+_PICKLES = (".pkl", ".pickle", ".pt", ".pth", ".ckpt", ".joblib")
 
 
 class Source(Protocol):
@@ -89,32 +94,6 @@ class Samples:
             )
 
 
-class FeatureRows:
-    """Rows (N, d) of float16, 32 or 64."""
-
-    def __init__(self, rows: Rows) -> None:
-        if rows.dtype not in (np.float16, np.float32, np.float64):
-            hint = ""
-            if rows.dtype == np.uint8:
-                hint = "; pictures are (N, H, W), (N, C, H, W) or (N, H, W, C)"
-            raise rows.origin.fault(
-                f"must hold features as float16, 32 or 64, got {rows.dtype} {rows.shape}{hint}"
-            )
-        self._rows = rows
-        self.shape = rows.shape[1:]
-        self.conventions = {"values": f"{rows.dtype} as stored"}
-        self.tag = str(rows.dtype)
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    def read(self, start: int, stop: int) -> np.ndarray:
-        return self._rows.read(start, stop)
-
-    def content(self, start: int, stop: int) -> Iterator[memoryview]:
-        return (piece.data.cast("B") for piece in self._rows.pieces(start, stop))
-
-
 def open_samples(
     path: str | Path,
     *,
@@ -122,7 +101,7 @@ def open_samples(
     value_range: str = "auto",
     size: int | None = None,
 ) -> Samples:
-    """Open `path`: a folder of pictures, or an array in .npy, .npz or .safetensors.
+    """Open `path`: a folder of pictures, or an array in .npy, .npz, .safetensors or IDX.
 
     argument: the name that error lines begin with. value_range: what floating pictures hold:
     "unit" [0, 1], "symmetric" [-1, 1], or "auto": a value below 0 anywhere means symmetric.
@@ -137,24 +116,55 @@ def open_samples(
             origin.path.stat()  # a missing path raises here
     if folder:
         return Samples(origin, "images", FolderPictures(origin, size=size))
-    rows = _rows(origin)
-    return _classify(origin, rows, value_range=value_range, size=size)
+    name, arrays = _open(origin)
+    if name in MOMENTS:
+        return Samples(origin, "moments", MomentsPair(arrays["mu"], arrays["sigma"]), arrays)
+    _check_lengths(origin, name, arrays)
+    source = _classify(origin, arrays[name], value_range=value_range, size=size)
+    if name:
+        source.conventions["array"] = name
+    extras = {key: rows for key, rows in arrays.items() if key in EXTRAS}
+    kind = "features" if len(source.shape) == 1 else "images"
+    return Samples(origin, kind, source, extras)
 
 
-def _rows(origin: Origin) -> Rows:
+def _open(origin: Origin) -> tuple[str, dict[str, Rows]]:
+    """The name of the array of samples ("" where there is but one), and every array by name."""
     suffix = origin.path.suffix.lower()
+    if suffix == ".npz":
+        return open_npz(origin)
+    if suffix == ".safetensors":
+        return open_safetensors(origin)
     if suffix == ".npy":
-        return open_npy(origin)
-    raise origin.fault(f"must be {_FORMATS}, got a file ending in {suffix!r}")
+        return "", {"": open_npy(origin)}
+    if is_idx(origin):
+        rows = open_idx(origin)
+        check_pictures(rows)
+        return "", {"": rows}
+    advice = ""
+    if suffix in SUFFIXES:
+        advice = ": name the folder of the picture"
+    if suffix in _PICKLES:
+        advice = ": it may hold code and is never loaded; save the array by np.save"
+    raise origin.fault(f"must be {_FORMATS}, got a file ending in {suffix!r}{advice}")
 
 
-def _classify(origin: Origin, rows: Rows, *, value_range: str, size: int | None) -> Samples:
+def _classify(origin: Origin, rows: Rows, *, value_range: str, size: int | None) -> Source:
     shape = rows.shape
     if len(shape) not in (2, 3, 4):
         raise origin.fault(f"must be features (N, d) or pictures of 3 or 4 axes, got shape {shape}")
     if 0 in shape:
         raise origin.fault(f"must hold at least one sample, got shape {shape}")
     if len(shape) == 2:
-        return Samples(origin, "features", FeatureRows(rows))
+        return FeatureRows(rows)
     pictures = ArrayPictures(rows, value_range=value_range)
-    return Samples(origin, "images", pictures if size is None else Resized(pictures, size))
+    return pictures if size is None else Resized(pictures, size)
+
+
+def _check_lengths(origin: Origin, name: str, arrays: dict[str, Rows]) -> None:
+    for key, rows in arrays.items():
+        if rows.shape[:1] != arrays[name].shape[:1]:
+            raise origin.fault(
+                f"must hold as many {key} as samples ({name}), got shapes {rows.shape} and "
+                f"{arrays[name].shape}"
+            )
