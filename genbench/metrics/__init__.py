@@ -8,18 +8,23 @@ from typing import TYPE_CHECKING, Any
 from genbench.catalog import Entry
 
 if TYPE_CHECKING:
+    from genbench.metrics.frechet import frechet_distance, frechet_distance_from_moments
     from genbench.metrics.modes import (
         ModeCoverage,
         mode_coverage,
         mode_coverage_estimate,
         perfect_sampler,
     )
+    from genbench.metrics.moments import Moments
     from genbench.metrics.neighbours import PrecisionRecall, precision_recall
 
 __all__ = [
     "CATALOG",
     "ModeCoverage",
+    "Moments",
     "PrecisionRecall",
+    "frechet_distance",
+    "frechet_distance_from_moments",
     "mode_coverage",
     "mode_coverage_estimate",
     "perfect_sampler",
@@ -27,6 +32,10 @@ __all__ = [
 ]
 
 CATALOG = {
+    "frechet_distance": Entry(
+        "genbench.metrics.frechet:frechet_distance",
+        "distance of the Gaussians that fit two sets of features; FID on Inception's",
+    ),
     "mode_coverage": Entry(
         "genbench.metrics.modes:mode_coverage",
         "modes, modes held, high-quality share and both KLs against a known mixture",
@@ -40,10 +49,13 @@ CATALOG = {
 
 # The formulas import torch; the catalog above must not.
 _MODULES = {
+    "frechet_distance": "frechet",
+    "frechet_distance_from_moments": "frechet",
     "ModeCoverage": "modes",
     "mode_coverage": "modes",
     "mode_coverage_estimate": "modes",
     "perfect_sampler": "modes",
+    "Moments": "moments",
     "PrecisionRecall": "neighbours",
     "precision_recall": "neighbours",
 }
