@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from genbench.catalog import Entry
 
 if TYPE_CHECKING:
+    from genbench.metrics.bins import DifferentBins, different_bins, different_bins_estimate
     from genbench.metrics.frechet import frechet_distance, frechet_distance_from_moments
     from genbench.metrics.modes import (
         ModeCoverage,
@@ -20,9 +21,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CATALOG",
+    "DifferentBins",
     "ModeCoverage",
     "Moments",
     "PrecisionRecall",
+    "different_bins",
+    "different_bins_estimate",
     "frechet_distance",
     "frechet_distance_from_moments",
     "mode_coverage",
@@ -35,6 +39,10 @@ CATALOG = {
     "frechet_distance": Entry(
         "genbench.metrics.frechet:frechet_distance",
         "distance of the Gaussians that fit two sets of features; FID on Inception's",
+    ),
+    "different_bins": Entry(
+        "genbench.metrics.bins:different_bins",
+        "number of statistically different bins, Jensen-Shannon divergence beside it",
     ),
     "mode_coverage": Entry(
         "genbench.metrics.modes:mode_coverage",
@@ -51,6 +59,9 @@ CATALOG = {
 _MODULES = {
     "frechet_distance": "frechet",
     "frechet_distance_from_moments": "frechet",
+    "DifferentBins": "bins",
+    "different_bins": "bins",
+    "different_bins_estimate": "bins",
     "ModeCoverage": "modes",
     "mode_coverage": "modes",
     "mode_coverage_estimate": "modes",

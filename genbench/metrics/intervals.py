@@ -36,6 +36,12 @@ def normal_estimate(value: float, standard_error: float, *, level: float = 0.95)
     return Estimate(value, value - reach, value + reach, standard_error)
 
 
+def within(estimate: Estimate, least: float, most: float) -> Estimate:
+    """The estimate with its ends no farther than the metric's own bounds."""
+    low, high = max(estimate.low, least), min(estimate.high, most)
+    return estimate._replace(low=low, high=high)
+
+
 def mean_estimate(values: Tensor, *, level: float = 0.95) -> Estimate:
     """Mean of independent values (N,) and its normal interval; N >= 2."""
     if len(values) < 2:
@@ -75,3 +81,26 @@ def bootstrap_estimate(
     rng = torch.Generator().manual_seed(seed)
     values = torch.tensor([resampled(rng) for _ in range(repeats)], dtype=torch.float64)
     return normal_estimate(value, values.std().item(), level=level)
+
+
+def counts_estimate(
+    value: float,
+    counts: Tensor,
+    measured: Callable[[Tensor], float],
+    *,
+    level: float = 0.95,
+    repeats: int = 100,
+    seed: int = 0,
+) -> Estimate:
+    """`bootstrap_estimate` of a metric of counts (K,) float64 of independent rows.
+
+    measured(counts) is the metric on resampled counts: drawing rows with replacement draws counts
+    from the multinomial law of their shares.
+    """
+    n = int(counts.sum())
+
+    def resampled(rng: torch.Generator) -> float:
+        drawn = torch.multinomial(counts, n, replacement=True, generator=rng)
+        return measured(torch.bincount(drawn, minlength=len(counts)).double())
+
+    return bootstrap_estimate(value, resampled, level=level, repeats=repeats, seed=seed)

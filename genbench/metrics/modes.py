@@ -18,9 +18,10 @@ from genbench.errors import InputError
 from genbench.metrics.checks import feature_matrix
 from genbench.metrics.intervals import (
     Estimate,
-    bootstrap_estimate,
+    counts_estimate,
     normal_estimate,
     share_estimate,
+    within,
 )
 
 T = TypeVar("T")
@@ -78,11 +79,8 @@ def mode_coverage_estimate(
     score = _score(counts, mixture)
 
     def bootstrap(value: float, measured: Callable[[Tensor], int]) -> Estimate:
-        def resampled(rng: torch.Generator) -> float:
-            bins = torch.multinomial(counts, len(samples), replacement=True, generator=rng)
-            return measured(torch.bincount(bins, minlength=len(counts)))
-
-        return bootstrap_estimate(value, resampled, level=level, repeats=repeats, seed=seed)
+        found = counts_estimate(value, counts, measured, level=level, repeats=repeats, seed=seed)
+        return within(found, 0, len(inside))
 
     return ModeCoverage(
         modes=bootstrap(score.modes, _visited),
@@ -186,5 +184,4 @@ def _kl_estimate(counts: Tensor, q: Tensor, level: float) -> Estimate:
     p = counts / n
     squared = torch.special.xlogy(p.sqrt(), p / q).square().sum().item()
     variance = max(squared - kl**2, 0.0) / n + spare / (2 * n**2)
-    estimate = normal_estimate(kl, math.sqrt(variance), level=level)
-    return estimate._replace(low=max(estimate.low, 0.0))
+    return within(normal_estimate(kl, math.sqrt(variance), level=level), 0.0, math.inf)

@@ -18,6 +18,7 @@ from torch import Tensor
 from genbench import files
 from genbench.data.mixtures import Mixture, mixture
 from genbench.errors import InputError
+from genbench.metrics.bins import Bins
 from genbench.metrics.modes import HELD_SHARE, high_quality_mass, mode_coverage, perfect_sampler
 from genbench.metrics.neighbours import precision_recall
 
@@ -96,7 +97,6 @@ class ArrayTask:
         if len(x) < 500:
             raise InputError(f"data: '{name}' must have at least 500 rows, got {len(x)}")
         self.x = np.ascontiguousarray(x)
-        self._clusters = min(self.BINS, len(np.unique(self.x.reshape(len(x), -1), axis=0)))
         head = f"{x.dtype} {x.shape}".encode()
         self.digest = hashlib.sha256(head + self.x.tobytes()).hexdigest()
         held_out = np.arange(len(x)) % 5 == 4
@@ -108,22 +108,13 @@ class ArrayTask:
             raise InputError(f"data: '{name}' must vary, got {len(x)} equal rows")
 
     @cached_property
-    def _bins(self) -> Any:
-        from sklearn.cluster import KMeans
-        from threadpoolctl import threadpool_limits
-
-        rows = self.x.reshape(len(self.x), -1).astype(np.float64)
-        rows = rows[:: max(1, len(rows) // (2 * self.ROWS))]
-        with threadpool_limits(1):  # sums over threads would move the bins
-            return KMeans(n_clusters=self._clusters, n_init="auto", random_state=0).fit(rows)
+    def _bins(self) -> Bins:
+        rows = torch.from_numpy(self.x).flatten(1)
+        return Bins.fit(rows[:: max(1, len(rows) // (2 * self.ROWS))], bins=self.BINS)
 
     @cached_property
     def _weights(self) -> np.ndarray:
-        return self._histogram(torch.from_numpy(self.x.reshape(len(self.x), -1)).double())
-
-    def _histogram(self, rows: Tensor) -> np.ndarray:
-        labels = self._bins.predict(rows.numpy())
-        return np.bincount(labels, minlength=self._clusters) / len(rows)
+        return self._bins.histogram(torch.from_numpy(self.x).flatten(1)).numpy()
 
     def sample(self, n: int, rng: torch.Generator) -> Tensor:
         """n training rows, drawn with replacement."""
@@ -132,7 +123,7 @@ class ArrayTask:
     def score(self, samples: Tensor) -> Scores:
         """Bins and neighbours of samples (N, ...) in the data's units; no quality radius."""
         rows = samples.double().flatten(1)
-        p, w = self._histogram(rows), self._weights
+        p, w = self._bins.histogram(rows).numpy(), self._weights
         judged = precision_recall(real=self._real, fake=rows[: len(self._real)], k=self.NEIGHBOURS)
         visited = (p > 0) & (w > 0)
         return {
@@ -151,7 +142,7 @@ class ArrayTask:
 
     def modes(self) -> int:
         """The number of bins: 50, or of different rows where those are fewer."""
-        return self._clusters
+        return len(self._bins)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """x, all rows."""

@@ -8,11 +8,14 @@ from scipy import stats
 
 from genbench.errors import InputError
 from genbench.metrics.intervals import (
+    Estimate,
     bootstrap_estimate,
+    counts_estimate,
     mean_estimate,
     normal_estimate,
     quantile,
     share_estimate,
+    within,
 )
 
 REPEATS = 2_000
@@ -65,3 +68,19 @@ def test_what_gives_no_interval_is_refused():
         bootstrap_estimate(0.0, lambda rng: 0.0, repeats=1)
     with pytest.raises(InputError, match="an interval needs at least 2 of them, got 1"):
         mean_estimate(torch.ones(1))
+
+
+def test_the_bootstrap_of_counts_is_that_of_rows():
+    # the share of a bin: binomial, whatever the other bins hold
+    counts = torch.tensor([30.0, 0.0, 50.0, 20.0], dtype=torch.float64)
+    found = counts_estimate(0.3, counts, lambda drawn: drawn[0].item() / 100, repeats=2_000)
+    assert found.standard_error == pytest.approx(
+        math.sqrt(0.3 * 0.7 / 100), rel=4 / math.sqrt(2 * 2_000)
+    )
+    empty = counts_estimate(0.0, counts, lambda drawn: drawn[1].item(), repeats=10)
+    assert empty == (0, 0, 0, 0)
+
+
+def test_ends_stay_within_a_metrics_bounds():
+    assert within(Estimate(0.5, -0.1, 1.2, 0.3), 0, 1) == (0.5, 0, 1, 0.3)
+    assert within(Estimate(0.5, 0.4, 0.6, 0.05), 0, math.inf) == (0.5, 0.4, 0.6, 0.05)
