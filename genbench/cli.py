@@ -42,7 +42,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return code
     except KeyboardInterrupt:
-        print("interrupted; the same command goes on from the checkpoints", file=sys.stderr)
+        goes_on = getattr(arguments, "goes_on", "from the checkpoints")
+        print(f"interrupted; the same command goes on {goes_on}", file=sys.stderr)
         return 130
     except BrokenPipeError:  # the reader of our output is gone: nothing left to say to it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -84,6 +85,7 @@ def _parser() -> _Parser:
     _add_study(commands)
     _add_report(commands)
     _add_sample(commands)
+    _add_evaluate(commands)
     kernels = commands.add_parser("kernels", help="what is built, what is used, and how to mend it")
     kernels.add_argument("--json", action="store_true", help="the same as one JSON object")
     kernels.set_defaults(command=_kernels)
@@ -128,6 +130,35 @@ def _add_sample(commands: Any) -> None:
     command.set_defaults(command=_sample)
 
 
+def _add_evaluate(commands: Any) -> None:
+    command = commands.add_parser("evaluate", help="how good generated samples are")
+    what = "folder of images, .npy, .npz, .safetensors or IDX file"
+    command.add_argument("--real", required=True, metavar="A", help=what)
+    command.add_argument("--fake", required=True, metavar="B", help="the same")
+    command.add_argument("--metrics", nargs="+", metavar="NAME", help="see genbench metrics")
+    command.add_argument(
+        "--features", metavar="NAME", help="inception (default), digits, raw or a file of yours"
+    )
+    command.add_argument("--weights", metavar="PATH", help="of the extractor")
+    command.add_argument("--trust", action="store_true", help="run a TorchScript --features file")
+    command.add_argument("--modes", metavar="NAME", help="ring8, grid25 or FILE.npz: means, sigma")
+    command.add_argument("--k", type=int, metavar="N", help="neighbours; default: each metric's")
+    command.add_argument("--interval", action="store_true", help="a 95 %% interval for every score")
+    command.add_argument(
+        "--drop-non-finite", action="store_true", help="leave out rows with NaN or infinity"
+    )
+    command.add_argument("--size", type=int, metavar="N", help="resize images to N x N")
+    command.add_argument(
+        "--value-range", default="auto", metavar="R", help="of floating images: unit or symmetric"
+    )
+    command.add_argument("--batch-size", type=int, default=64, metavar="N", help="default: 64")
+    command.add_argument("--device", default="cpu", metavar="cpu|cuda", help="default: cpu")
+    command.add_argument("--cache", metavar="DIR", help="default: $GENBENCH_CACHE, ~/.cache/...")
+    command.add_argument("--json", action="store_true", help="the row as one JSON object")
+    command.add_argument("--out", metavar="FILE", help="gets the row too")
+    command.set_defaults(command=_evaluate, goes_on="from the cache")
+
+
 def _list(arguments: argparse.Namespace) -> int:
     from importlib import import_module
 
@@ -137,12 +168,17 @@ def _list(arguments: argparse.Namespace) -> int:
         **module.CATALOG,
         **{f"+{k}": e for k, e in getattr(module, "PENALTIES", {}).items()},
     }
+    short: dict[str, list[str]] = {name: [] for name in entries}
+    for alias, name in getattr(module, "ALIASES", {}).items():
+        short[name].append(alias)
     if arguments.json:
-        print(json.dumps([{"name": name, "line": entry.line} for name, entry in entries.items()]))
+        lines = [{"name": n, "line": e.line, "aliases": short[n]} for n, e in entries.items()]
+        print(json.dumps(lines))
         return 0
     width = max(map(len, entries))
     for name, entry in entries.items():
-        print(f"{name:{width}}  {entry.line}")
+        aliases = f" ({', '.join(short[name])})" if short[name] else ""
+        print(f"{name:{width}}  {entry.line}{aliases}")
     return 0
 
 
@@ -186,6 +222,26 @@ def _sample(arguments: argparse.Namespace) -> int:
     )
     for path in written:
         print(_shown(path))
+    return 0
+
+
+def _evaluate(arguments: argparse.Namespace) -> int:
+    from genbench.report.scores import scores_text
+    from genbench.report.stages import stages_for_terminal
+    from genbench.studies.evaluation import LEVEL, evaluate, write_row
+
+    options = {
+        name: getattr(arguments, name)
+        for name in (
+            *("real", "fake", "metrics", "features", "weights", "trust", "modes", "k", "size"),
+            *("drop_non_finite", "value_range", "batch_size", "device", "cache"),
+        )
+    }
+    level = LEVEL if arguments.interval else None
+    row = evaluate(**options, level=level, progress=stages_for_terminal())
+    print(json.dumps(row, allow_nan=False) if arguments.json else scores_text(row))
+    if arguments.out is not None:
+        write_row(Path(arguments.out), row)
     return 0
 
 

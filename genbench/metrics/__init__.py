@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from genbench.metrics.neighbours import PrecisionRecall, precision_recall
 
 __all__ = [
+    "ALIASES",
     "CATALOG",
     "DifferentBins",
     "ModeCoverage",
@@ -54,6 +55,13 @@ CATALOG = {
     ),
 }
 
+# Short names that --metrics takes too.
+ALIASES = {
+    "fid": "frechet_distance",
+    "modes": "mode_coverage",
+    "prc": "precision_recall",
+    "prdc": "precision_recall",
+}
 
 # The formulas import torch; the catalog above must not.
 _MODULES = {

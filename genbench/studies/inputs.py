@@ -1,0 +1,107 @@
+"""What `genbench evaluate` is given: metrics by name, two sets that match."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+
+from genbench.catalog import unknown_name
+from genbench.data.samples import Samples
+from genbench.errors import InputError
+from genbench.metrics import ALIASES
+from genbench.studies.judges import JUDGES, Need
+
+PathLike = str | os.PathLike[str]
+Sides = Mapping[str, Samples]
+_CHEAP = ("frechet_distance", "kernel_distance", "precision_recall")
+
+
+def chosen_metrics(metrics: Sequence[str] | None) -> list[str]:
+    """Full names, each once, in the order given; InputError for an unknown name."""
+    names = [ALIASES.get(name, name) for name in metrics or ()]
+    for asked, name in zip(metrics or (), names, strict=True):
+        if name not in JUDGES:
+            raise unknown_name("metrics", asked, [*JUDGES, *ALIASES])
+    return list(dict.fromkeys(names))
+
+
+def check_inputs(
+    names: Sequence[str],
+    sides: Sides,
+    *,
+    features: PathLike | None,
+    modes: PathLike | None,
+    level: float | None,
+) -> list[str]:
+    """The metrics to compute: `names`, or what is cheap; InputError for one these sets lack."""
+    _check_kinds(sides, features)
+    names = list(names) or _default_metrics(sides)
+    for name in names:
+        needs = JUDGES[name].needs
+        if not _given(needs, sides, modes):
+            held = " and ".join(f"{samples.kind} in {role}" for role, samples in sides.items())
+            raise InputError(f"metrics: {name} needs {needs}; got {held}")
+    if modes is not None and "mode_coverage" not in names:
+        raise InputError("modes: only mode_coverage uses them; add it to --metrics")
+    moments = [role for role, samples in sides.items() if samples.kind == "moments"]
+    if level is not None and moments:
+        raise InputError(f"interval: {moments[0]} holds moments, which give none")
+    return names
+
+
+def _default_metrics(sides: Sides) -> list[str]:
+    if any(samples.kind == "moments" for samples in sides.values()):
+        return ["frechet_distance"]
+    return [name for name in _CHEAP if name in JUDGES]
+
+
+def _check_kinds(sides: Sides, features: PathLike | None) -> None:
+    """InputError unless both hold the same kind, of one width or number of channels."""
+    real, fake = sides["real"], sides["fake"]
+    kinds = {real.kind, fake.kind}
+    if kinds == {"images", "features"}:
+        raise InputError(
+            f"real and fake: must both be images or both be features, got {real.kind} in "
+            f"'{real.path}' and {fake.kind} in '{fake.path}'"
+        )
+    if features is not None and "images" not in kinds:
+        raise InputError(
+            f"features: real and fake hold {' and '.join(sorted(kinds))}, which need no extractor; "
+            f"leave out --features {features}"
+        )
+    if kinds == {"images"} and real.shape[0] != fake.shape[0]:
+        raise InputError(
+            f"real and fake: must have as many channels, got {real.shape[0]} in '{real.path}' and "
+            f"{fake.shape[0]} in '{fake.path}'; save both as grey or both as RGB"
+        )
+    if kinds == {"images"} and str(features) == "raw" and real.shape != fake.shape:
+        raise InputError(
+            f"real and fake: raw needs images of one size, got {_size(real)} and {_size(fake)}; "
+            "--size N makes both N x N"
+        )
+    if "images" not in kinds and real.shape != fake.shape:
+        raise InputError(
+            f"real and fake: must have the same width, got {real.shape[-1]} and {fake.shape[-1]}"
+        )
+
+
+def _given(needs: str, sides: Sides, modes: PathLike | None) -> bool:
+    real, fake = sides["real"], sides["fake"]
+    kinds = {real.kind, fake.kind}
+    if needs == Need.PROBABILITIES:
+        return fake.kind == "images" or fake.extra("probabilities") is not None
+    if needs == Need.LOG_PROB:
+        return real.extra("log_prob") is not None
+    if needs == Need.PAIRS:
+        return kinds == {"images"} and (len(real), real.shape) == (len(fake), fake.shape)
+    if needs == Need.MODES:
+        return fake.kind == "features" and modes is not None
+    return {
+        Need.FEATURES: "moments" not in kinds,
+        Need.MOMENTS: True,
+        Need.IMAGES: fake.kind == "images",
+    }[needs]
+
+
+def _size(samples: Samples) -> str:
+    return f"{samples.shape[1]} x {samples.shape[2]}"

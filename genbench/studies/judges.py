@@ -1,0 +1,106 @@
+"""The metrics of `genbench evaluate`: what each needs, how it is called, and its keys in a row."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from genbench import metrics
+from genbench.metrics.frechet import distance
+from genbench.metrics.intervals import Estimate
+from genbench.studies.evidence import Evidence
+from genbench.studies.gaussians import gaussian_of
+
+Measured = float | Estimate
+
+
+class Need:
+    """What a metric reads; one that cannot have it is refused before any work is done."""
+
+    FEATURES = "features or images"
+    MOMENTS = "features, images or moments"
+    PROBABILITIES = "images, or an array probabilities beside fake's features (.npz)"
+    IMAGES = "images"
+    PAIRS = "as many real as fake images, of one shape and in one order"
+    LOG_PROB = "an array log_prob beside real (.npz): natural log densities, one a row"
+    MODES = "features and --modes"
+
+
+DEFAULT_K = 3  # of precision_recall
+USE_FEATURES = (Need.FEATURES, Need.MOMENTS, Need.PROBABILITIES)
+
+
+class Verdict(NamedTuple):
+    """scores by key; how they were measured, in words; what a perfect sampler scores, by key."""
+
+    scores: dict[str, Measured]
+    conventions: str
+    perfect: Mapping[str, float] = MappingProxyType({})
+
+
+class Judge(NamedTuple):
+    """One metric."""
+
+    needs: str
+    judge: Callable[[Evidence], Verdict]
+
+
+def _frechet_distance(e: Evidence) -> Verdict:
+    key = "frechet_inception_distance" if e.inception else "frechet_distance"
+    score = distance(gaussian_of(e.real).side, gaussian_of(e.fake).side)
+    return Verdict({key: score}, "covariance over N - 1, float64; biased upward at small N")
+
+
+def _precision_recall(e: Evidence) -> Verdict:
+    k = DEFAULT_K if e.k is None else e.k
+    sets: dict[str, Any] = {"real": e.real.features, "fake": e.fake.features, "k": k}
+    found = metrics.precision_recall(**sets)
+    n, m = len(e.real.features), len(e.fake.features)
+    return Verdict(
+        {**found._asdict(), "f_score": _f_score(found.precision, found.recall)},
+        f"k = {k}, Euclidean, <=, the point itself excluded",
+        {"density": 1.0, "coverage": expected_coverage(n, m, k)},
+    )
+
+
+def _f_score(precision: Measured, recall: Measured) -> Measured:
+    """2 p r / (p + r); it grows with both, so the ends of theirs bound it."""
+    if isinstance(precision, Estimate) and isinstance(recall, Estimate):
+        value, low, high = map(_harmonic, precision[:3], recall[:3])
+        return Estimate(value, low, high, math.nan)
+    assert not isinstance(precision, Estimate) and not isinstance(recall, Estimate)
+    return _harmonic(precision, recall)
+
+
+def _harmonic(p: float, r: float) -> float:
+    return 2 * p * r / (p + r) if p + r else 0.0
+
+
+def expected_coverage(n: int, m: int, k: int) -> float:
+    """Of n reals by m fakes of one distribution: 1 - C(n-1, k) / C(n+m-1, k), Naeem 2020."""
+    return 1 - math.prod((n - 1 - i) / (n + m - 1 - i) for i in range(k))
+
+
+def _mode_coverage(e: Evidence) -> Verdict:
+    assert e.modes is not None  # see Need.MODES
+    samples = e.fake.features
+    found = (
+        metrics.mode_coverage(samples, e.modes)
+        if e.level is None
+        else metrics.mode_coverage_estimate(samples, e.modes, level=e.level)
+    )
+    return Verdict(
+        found._asdict(),
+        "high quality: within 3 sigma of the nearest mode; a mode is held by a fifth of its "
+        "weight; KL in nats, of high-quality samples and with one bin for all others",
+        metrics.perfect_sampler(e.modes, len(samples))._asdict(),
+    )
+
+
+JUDGES = {
+    "frechet_distance": Judge(Need.MOMENTS, _frechet_distance),
+    "precision_recall": Judge(Need.FEATURES, _precision_recall),
+    "mode_coverage": Judge(Need.MODES, _mode_coverage),
+}

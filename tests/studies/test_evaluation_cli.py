@@ -1,0 +1,183 @@
+"""`genbench evaluate`: one JSON object or a table on stdout, one line on stderr for bad input."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from digit_files import digits, save_array, save_folder
+
+from genbench.cli import main
+from genbench.report import stages
+from genbench.studies import evaluate
+
+
+def run(capsys, *arguments):
+    """Exit code, standard output, standard error."""
+    try:
+        code = main(["evaluate", *(str(argument) for argument in arguments)])
+    except SystemExit as stop:
+        code = stop.code
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """Paths of sets by name."""
+    folder, rng = tmp_path_factory.mktemp("sets"), np.random.default_rng(0)
+    real, fake = rng.standard_normal((80, 3)), 0.8 * rng.standard_normal((70, 3))
+    spoilt = fake.copy()
+    spoilt[4] = np.nan
+    (folder / "text.txt").write_text("no array")
+    pictures = digits(0, 40)
+    return {
+        "real": save_array(folder / "real.npy", real),
+        "fake": save_array(folder / "fake.npy", fake),
+        "spoilt": save_array(folder / "spoilt.npy", spoilt),
+        "wide": save_array(folder / "wide.npy", rng.standard_normal((70, 4))),
+        "short": save_array(folder / "short.npy", fake[:3]),
+        "grey": save_folder(folder / "grey", pictures),
+        "rgb": save_folder(folder / "rgb", np.stack([pictures] * 3, axis=-1)),
+        "large": save_array(folder / "large.npy", pictures.repeat(2, 1).repeat(2, 2)),
+        "floats": save_array(folder / "floats.npy", pictures / np.float32(127.5) - 1),
+        "text": folder / "text.txt",
+        "nowhere": folder / "nowhere",
+    }
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("GENBENCH_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def row_of(capsys, files, real, fake, *arguments):
+    code, out, err = run(capsys, "--real", files[real], "--fake", files[fake], "--json", *arguments)
+    assert code == 0, err
+    return json.loads(out)
+
+
+def test_json_is_one_object_and_the_librarys_row(capsys, files):
+    code, out, err = run(capsys, "--real", files["real"], "--fake", files["fake"], "--json")
+    assert code == 0 and err == "" and len(out.splitlines()) == 1
+    row = evaluate(real=files["real"], fake=files["fake"])
+    assert {**json.loads(out), "seconds": 0} == {**row, "seconds": 0}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--real", "real"], "required: --fake"),
+        (["--real", "nowhere", "--fake", "fake"], "real: "),
+        (["--real", "real", "--fake", "text"], "fake: "),
+        (["--real", "real", "--fake", "wide"], "must have the same width, got 3 and 4"),
+        (["--real", "real", "--fake", "spoilt"], "NaN or infinity in 1 of 70 rows, first in row 4"),
+        (["--real", "grey", "--fake", "fake"], "must both be images or both be features"),
+        (["--real", "grey", "--fake", "rgb"], "must have as many channels, got 1 in "),
+        (
+            ["--real", "grey", "--fake", "large", "--features", "raw"],
+            "raw needs images of one size, got 8 x 8 and 16 x 16",
+        ),
+        (["--real", "real", "--fake", "fake", "--features", "raw"], "leave out --features raw"),
+        (["--real", "grey", "--fake", "floats", "--features", "vgg"], "unknown name 'vgg'"),
+        (["--real", "real", "--fake", "fake", "--metrics", "fidd"], "did you mean 'fid'?"),
+        (["--real", "real", "--fake", "fake", "--metrics"], "--metrics: expected at least one"),
+        (["--real", "real", "--fake", "fake", "--k", "many"], "--k: invalid int value: 'many'"),
+        (["--real", "real", "--fake", "fake", "--device", "tpu"], "device: must be cpu or cuda"),
+        (["--real", "real", "--fake", "fake", "--metrics", "modes"], "needs features and --modes"),
+        (["--real", "real", "--fake", "fake", "--modes", "ring8"], "only mode_coverage uses them"),
+        (
+            ["--real", "real", "--fake", "fake", "--metrics", "modes", "--modes", "ring9"],
+            "modes: unknown name 'ring9'; did you mean 'ring8'?",
+        ),
+        (
+            ["--real", "real", "--fake", "fake", "--metrics", "modes", "--modes", "no.npz"],
+            "modes: cannot read means and sigma in 'no.npz'",
+        ),
+        (["--real", "grey", "--fake", "grey", "--batch-size", "0", "--features", "raw"], "got 0"),
+        (["--real", "grey", "--fake", "floats", "--value-range", "byte"], "'byte'"),
+        (["--real", "grey", "--fake", "grey", "--size", "0"], "size"),
+        (["--real", "real", "--fake", "fake", "--out", "/proc/nothing"], "out: cannot write"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_2(capsys, files, arguments, words):
+    code, _, err = run(capsys, *(files.get(word, word) for word in arguments))
+    assert code == 2 and len(err.splitlines()) == 1
+    assert words in err and err.startswith("genbench")
+
+
+def test_rows_can_be_left_out(capsys, files):
+    sets = ["--real", files["real"], "--fake", files["spoilt"], "--json"]
+    code, out, err = run(capsys, *sets, "--drop-non-finite")
+    assert code == 0 and json.loads(out)["fake"]["dropped"] == 1
+    assert err == "fake: left out NaN or infinity in 1 of 70 rows, first in row 4\n"
+
+
+def test_options_reach_their_places(capsys, files):
+    row = row_of(capsys, files, "real", "fake", "--k", "5", "--metrics", "prdc")
+    assert "k = 5" in row["conventions"]["precision_recall"]
+    images = ["--features", "raw", "--metrics", "prdc"]
+    row = row_of(capsys, files, "grey", "large", *images, "--size", "4", "--batch-size", "7")
+    assert row["real"]["shape"] == row["fake"]["shape"] == [1, 4, 4]
+    assert row["extractor"]["batch_size"] == 7
+    row = row_of(capsys, files, "grey", "floats", *images, "--value-range", "symmetric")
+    assert "as told" in row["fake"]["conventions"]["values"]
+
+
+def test_the_row_goes_to_a_file_too(capsys, files, tmp_path):
+    out = tmp_path / "deep" / "row.json"
+    row = row_of(capsys, files, "real", "fake", "--out", out)
+    assert json.loads(out.read_text()) == row and list(out.parent.iterdir()) == [out]
+
+
+def test_the_cache_goes_where_it_is_told(capsys, files, tmp_path):
+    row_of(capsys, files, "grey", "floats", "--features", "raw", "--cache", tmp_path / "own")
+    assert list((tmp_path / "own").rglob("*.safetensors"))
+    assert not (tmp_path / "cache").exists()
+
+
+@pytest.mark.cuda
+def test_the_same_on_a_gpu(capsys, files):
+    cpu, cuda = (row_of(capsys, files, "real", "fake", "--device", d) for d in ("cpu", "cuda"))
+    for key in ("precision", "recall", "density", "coverage"):
+        assert cpu[key] == cuda[key]
+    assert cuda["frechet_distance"] == pytest.approx(cpu["frechet_distance"], rel=1e-9)
+
+
+def test_long_work_is_told_on_stderr_alone(capsys, files, monkeypatch):
+    monkeypatch.setattr(stages, "EVERY_S", 0.0)
+    sets = ["--real", files["grey"], "--fake", files["floats"], "--features", "raw", "--json"]
+    code, out, err = run(capsys, *sets)
+    assert code == 0 and json.loads(out)
+    assert "real: images through raw: 40 of 40, about 0 s left" in err.splitlines()
+
+
+def test_ctrl_c_is_one_line_and_130(tmp_path, files):
+    pictures = save_array(tmp_path / "many.npy", np.tile(digits(0, 1_500), (40, 1, 1)))
+    command = [sys.executable, "-m", "genbench", "evaluate", "--features", "digits"]
+    process = subprocess.Popen(
+        [*command, "--real", str(pictures), "--fake", str(files["grey"])],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "GENBENCH_CACHE": str(tmp_path / "cache")},
+    )
+    deadline = time.monotonic() + 60
+    while not list((tmp_path / "cache").rglob("*.safetensors")):
+        assert time.monotonic() < deadline and process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 130 and out == ""
+    assert err == "interrupted; the same command goes on from the cache\n"
+
+
+def test_inception_is_the_default_and_says_what_it_lacks(capsys, files, monkeypatch, tmp_path):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    code, out, err = run(capsys, "--real", files["grey"], "--fake", files["floats"])
+    assert code == 2 and out == "" and len(err.splitlines()) == 1 and "inception" in err
