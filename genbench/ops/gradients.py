@@ -28,8 +28,9 @@ def linear_gradients(
     kernel(*need) computes those alone. formula(grad in the compute dtype) computes all of them by
     torch operations, which a second derivative goes through, and a batch of gradients at once.
     """
-    # is_grads_batched: torch cannot take a kernel apart that returns a list.
-    batched = is_legacy_batchedtensor(grad) and not torch.compiler.is_compiling()
+    # is_grads_batched: torch cannot take a kernel apart that returns a list, nor can torch.compile
+    # trace the question.
+    batched = not torch.compiler.is_compiling() and is_legacy_batchedtensor(grad)
     if batched or differentiated_again():
         every = formula(grad.to(checks.wide_dtype(grad.dtype)))
         return [g.to(grad.dtype) if n else None for g, n in zip(every, need, strict=True)]
