@@ -9,6 +9,7 @@
 #include "gradient_penalty.h"
 #include "interpolate.h"
 #include "math/philox.h"
+#include "neighbours.h"
 #include "reparameterize_kl.h"
 
 namespace {
@@ -171,6 +172,36 @@ void check_ddpm(int64_t rows, int64_t cols) {
   }
 }
 
+// Points at 0, 1, 4, 9, ... on a line: the nearest other is the one before, but for the first.
+void check_neighbours() {
+  namespace cpu = genbench::cpu;
+  constexpr int64_t count = 300, panels = (count + genbench::kPanel - 1) / genbench::kPanel;
+  std::vector<float> rows(count), tiles(panels * genbench::kPanel, NAN);
+  for (int64_t i = 0; i < count; ++i) rows[i] = tiles[i] = static_cast<float>(i * i);
+  const genbench::Points<float> x{tiles.data(), rows.data(), 1, count, 1};
+  std::vector<double> best(count, INFINITY);
+  std::vector<uint8_t> locks(panels);
+  const genbench::NearestOthers<float> job{x, 1, best.data(), locks.data()};
+  cpu::nearest_others(job, 0, cpu::nearest_others_steps(count));
+  for (int64_t i = 0; i < count; ++i) {
+    const double step = i == 0 ? 1 : 2.0 * i - 1;
+    expect(best[i] == step * step, "nearest other");
+  }
+  std::vector<int64_t> balls(count), held(count), back(count), index(count);
+  const genbench::CountInside<float> inside{
+      x, x, best.data(), best.data(), balls.data(), held.data(), back.data()};
+  cpu::count_inside(inside, 0, cpu::count_inside_steps(count, count));
+  // A ball holds its centre and the one before; the first two hold each other.
+  for (int64_t i = 0; i < count; ++i) {
+    expect(held[i] == 2 && balls[i] == back[i], "held by a ball");
+    expect(balls[i] == 1 + (i < count - 1) + (i == 1), "balls that hold a point");
+  }
+  std::vector<double> to(count, INFINITY);
+  const genbench::NearestIn<float> in{x, x, 1, to.data(), index.data()};
+  cpu::nearest_in(in, 0, cpu::nearest_in_steps(count));
+  for (int64_t i = 0; i < count; ++i) expect(to[i] == 0 && index[i] == i, "nearest of a copy");
+}
+
 }  // namespace
 
 int main() {
@@ -187,5 +218,6 @@ int main() {
   check_interpolate(700, 3);
   check_interpolate(2, 5000);
   check_ddpm(700, 3);
+  check_neighbours();
   return failures == 0 ? 0 : 1;
 }

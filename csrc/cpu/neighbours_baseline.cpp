@@ -1,0 +1,3 @@
+// The neighbours kernels for any machine.
+#include "baseline.h"  // first
+#include "neighbours_kernel.h"
