@@ -17,7 +17,11 @@ if TYPE_CHECKING:
         perfect_sampler,
     )
     from genbench.metrics.moments import Moments
-    from genbench.metrics.neighbours import PrecisionRecall, precision_recall
+    from genbench.metrics.neighbours import (
+        PrecisionRecall,
+        precision_recall,
+        precision_recall_estimate,
+    )
 
 __all__ = [
     "ALIASES",
@@ -34,6 +38,7 @@ __all__ = [
     "mode_coverage_estimate",
     "perfect_sampler",
     "precision_recall",
+    "precision_recall_estimate",
 ]
 
 CATALOG = {
@@ -77,6 +82,7 @@ _MODULES = {
     "Moments": "moments",
     "PrecisionRecall": "neighbours",
     "precision_recall": "neighbours",
+    "precision_recall_estimate": "neighbours",
 }
 
 

@@ -5,82 +5,104 @@ Kynkaanniemi et al. 2019 (arXiv 1904.06991); Naeem et al. 2020 (arXiv 2002.09797
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
 
-_BLOCK_ENTRIES = 8_000_000  # distances held at once: 64 MB of float64
+from genbench.errors import InputError
+from genbench.metrics.checks import feature_pair
+from genbench.metrics.intervals import Estimate, normal_estimate, share_estimate
+from genbench.metrics.nearest import (
+    Inside,
+    Meter,
+    Progress,
+    count_inside,
+    nearest_others,
+    points,
+)
+
+T = TypeVar("T")
 
 
-class PrecisionRecall(NamedTuple):
+class PrecisionRecall(NamedTuple, Generic[T]):
     """Shares in 0..1; density may exceed 1 (its expectation on equal distributions is 1)."""
 
-    precision: float
-    recall: float
-    density: float
-    coverage: float
+    precision: T
+    recall: T
+    density: T
+    coverage: T
 
 
-def precision_recall(*, real: Tensor, fake: Tensor, k: int = 3) -> PrecisionRecall:
+def precision_recall(
+    *, real: Any, fake: Any, k: int = 3, progress: Progress | None = None
+) -> PrecisionRecall[float]:
     """How well `fake` (M, d) stays on the manifold of `real` (N, d), and how much of it it covers.
 
-    Euclidean distances in float64 after centring; a point lies in a ball when its distance is <=
-    the distance from the ball's centre to its k-th neighbour, the centre itself excluded.
+    Tensors of any floating dtype on one device, or NumPy arrays. Euclidean distances, decided in
+    float64 by differences of the given values; a point lies in a ball when its distance is <= the
+    distance from the ball's centre to its k-th neighbour, the centre itself excluded (a row with k
+    copies has radius 0, and its ball holds the copies).
     precision: share of fakes in some real ball; recall: share of reals in some fake ball; density:
     real balls a fake lies in, over k; coverage: share of real balls that hold a fake. Memory grows
-    with N + M. Raises ValueError for shapes, values that are not finite, or fewer than k + 1 rows.
+    with N + M. progress(done, of) is called between parts of the work, in pairs of rows.
+    Raises InputError for types, shapes, values that are not finite, or fewer than k + 1 rows.
     """
-    for name, features in (("real", real), ("fake", fake)):
-        _check(name, features, k)
-    if real.shape[1] != fake.shape[1]:
-        raise ValueError(
-            f"real and fake must have the same width, got {real.shape[1]} and {fake.shape[1]}"
-        )
-    center = real.to(torch.float64).mean(dim=0)
-    real, fake = real.to(torch.float64) - center, fake.to(torch.float64) - center
-    real_radius, fake_radius = _radii(real, k), _radii(fake, k)
-    inside = torch.zeros(len(fake), dtype=torch.float64, device=fake.device)
-    nearest_fake, recalled = [], []
-    for rows, radius in _blocks(real, real_radius, len(fake)):
-        distance = _distances(rows, fake)  # (block, M)
-        inside += (distance <= radius[:, None]).sum(dim=0)
-        nearest_fake.append(distance.min(dim=1).values <= radius)
-        recalled.append((distance <= fake_radius).any(dim=1))
+    return _shares(_balls(real, fake, k, progress), k)
+
+
+def precision_recall_estimate(
+    *,
+    real: Any,
+    fake: Any,
+    k: int = 3,
+    level: float = 0.95,
+    progress: Progress | None = None,
+) -> PrecisionRecall[Estimate]:
+    """`precision_recall` with intervals, conditional on the balls.
+
+    The rows counted are taken as independent draws and the balls as given: Wilson's interval for
+    the shares (of fakes for precision, of reals for recall and coverage), a normal one for
+    density, a mean over fakes. What other balls around other rows would give is not in it.
+    """
+    inside = _balls(real, fake, k, progress)
+    value = _shares(inside, k)
+    density = inside.balls_of_x.double() / k
+    error = density.std(correction=1).item() / len(density) ** 0.5
     return PrecisionRecall(
-        precision=(inside > 0).double().mean().item(),
-        recall=torch.cat(recalled).double().mean().item(),
-        density=inside.mean().item() / k,
-        coverage=torch.cat(nearest_fake).double().mean().item(),
+        precision=_share(inside.balls_of_x, level),
+        recall=_share(inside.balls_of_y, level),
+        density=normal_estimate(value.density, error, level=level),
+        coverage=_share(inside.held_by_x, level),
     )
 
 
-def _check(name: str, features: Tensor, k: int) -> None:
-    if features.ndim != 2:
-        raise ValueError(f"{name} must be (N, d), got shape {tuple(features.shape)}")
-    if k < 1 or len(features) <= k:
-        raise ValueError(f"{name} must have more than k = {k} rows, k >= 1; got {len(features)}")
-    finite = features.isfinite().all(dim=1)
-    if not finite.all():
-        raise ValueError(
-            f"{name} must be finite, got NaN or infinity in row {int((~finite).nonzero()[0, 0])}"
-        )
+def _balls(real: Any, fake: Any, k: int, progress: Progress | None) -> Inside:
+    if k < 1:
+        raise InputError(f"k: must be at least 1, got {k}")
+    # k + 1: a row is not its own neighbour
+    real, fake = feature_pair(real=real, fake=fake, rows=k + 1)
+    n, m = len(real), len(fake)
+    meter = Meter(progress, n * n // 2 + m * m // 2 + n * m)
+    x, y = points(real, fake)
+    x_radius = nearest_others(x, k, meter)[:, -1]
+    y_radius = nearest_others(y, k, meter)[:, -1]
+    return count_inside(x, y, x_radius, y_radius, meter)
 
 
-def _radii(features: Tensor, k: int) -> Tensor:
-    """(N,) distance from each row to its k-th nearest other row."""
-    radii = []
-    for rows, _ in _blocks(features, features, len(features)):
-        # k + 1: the row itself is always among the nearest, at distance 0
-        radii.append(_distances(rows, features).kthvalue(k + 1, dim=1).values)
-    return torch.cat(radii)
+def _shares(inside: Inside, k: int) -> PrecisionRecall[float]:
+    fakes = len(inside.balls_of_x)
+    return PrecisionRecall(
+        precision=_hits(inside.balls_of_x) / fakes,
+        recall=_hits(inside.balls_of_y) / len(inside.balls_of_y),
+        density=int(inside.balls_of_x.sum()) / (k * fakes),
+        coverage=_hits(inside.held_by_x) / len(inside.held_by_x),
+    )
 
 
-def _blocks(rows: Tensor, beside: Tensor, columns: int) -> list[tuple[Tensor, Tensor]]:
-    size = max(1, _BLOCK_ENTRIES // columns)
-    return list(zip(rows.split(size), beside.split(size), strict=True))
+def _hits(counts: Tensor) -> int:
+    return int(torch.count_nonzero(counts))
 
 
-def _distances(a: Tensor, b: Tensor) -> Tensor:
-    # differences, not the matrix form: it cancels for close points
-    return torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist")
+def _share(counts: Tensor, level: float) -> Estimate:
+    return share_estimate(_hits(counts), len(counts), level=level)
