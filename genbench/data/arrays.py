@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import math
 import re
+import warnings
 from typing import IO, NamedTuple
 
 import numpy as np
@@ -83,8 +84,10 @@ def check_size(origin: Origin, header: Header, actual: int, *, what: str) -> Non
 
 def _parse(text: bytes, origin: Origin, what: str) -> tuple[tuple[int, ...], np.dtype, bool]:
     try:
-        # Python 2 wrote 10L; literal_eval builds constants and runs nothing
-        fields = ast.literal_eval(re.sub(r"(?<=\d)L\b", "", text.decode("latin1")).strip())
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Python's own, of odd escapes in the text
+            # Python 2 wrote 10L; literal_eval builds constants and runs nothing
+            fields = ast.literal_eval(re.sub(r"(?<=\d)L\b", "", text.decode("latin1")).strip())
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError) as error:
         raise origin.fault(f"{what}has a .npy header that cannot be parsed") from error
     if not isinstance(fields, dict) or fields.keys() != _KEYS:

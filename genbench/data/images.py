@@ -135,6 +135,8 @@ def _opened(origin: Origin) -> Iterator[Image]:
                 yield image
     except InputError:
         raise
+    except Image.DecompressionBombError as error:
+        raise origin.fault(f"declares more than the {PIXEL_LIMIT} pixels that are read") from error
     except PermissionError as error:
         raise origin.fault(f"cannot be read: {error.strerror}") from error
     except Exception as error:  # damaged files make its plugins raise errors of every kind
