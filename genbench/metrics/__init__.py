@@ -10,6 +10,11 @@ from genbench.catalog import Entry
 if TYPE_CHECKING:
     from genbench.metrics.bins import DifferentBins, different_bins, different_bins_estimate
     from genbench.metrics.frechet import frechet_distance, frechet_distance_from_moments
+    from genbench.metrics.frechet_interval import (
+        frechet_distance_estimate,
+        frechet_distance_infinity,
+        frechet_distance_infinity_estimate,
+    )
     from genbench.metrics.modes import (
         ModeCoverage,
         mode_coverage,
@@ -33,7 +38,10 @@ __all__ = [
     "different_bins",
     "different_bins_estimate",
     "frechet_distance",
+    "frechet_distance_estimate",
     "frechet_distance_from_moments",
+    "frechet_distance_infinity",
+    "frechet_distance_infinity_estimate",
     "mode_coverage",
     "mode_coverage_estimate",
     "perfect_sampler",
@@ -45,6 +53,10 @@ CATALOG = {
     "frechet_distance": Entry(
         "genbench.metrics.frechet:frechet_distance",
         "distance of the Gaussians that fit two sets of features; FID on Inception's",
+    ),
+    "frechet_distance_infinity": Entry(
+        "genbench.metrics.frechet_interval:frechet_distance_infinity",
+        "the Frechet distance that infinitely many samples would have",
     ),
     "different_bins": Entry(
         "genbench.metrics.bins:different_bins",
@@ -72,6 +84,9 @@ ALIASES = {
 _MODULES = {
     "frechet_distance": "frechet",
     "frechet_distance_from_moments": "frechet",
+    "frechet_distance_estimate": "frechet_interval",
+    "frechet_distance_infinity": "frechet_interval",
+    "frechet_distance_infinity_estimate": "frechet_interval",
     "DifferentBins": "bins",
     "different_bins": "bins",
     "different_bins_estimate": "bins",
