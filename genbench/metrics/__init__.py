@@ -15,6 +15,12 @@ if TYPE_CHECKING:
         frechet_distance_infinity,
         frechet_distance_infinity_estimate,
     )
+    from genbench.metrics.likelihood import (
+        bits_per_dim,
+        bits_per_dim_estimate,
+        nats,
+        nats_estimate,
+    )
     from genbench.metrics.modes import (
         ModeCoverage,
         mode_coverage,
@@ -35,6 +41,8 @@ __all__ = [
     "ModeCoverage",
     "Moments",
     "PrecisionRecall",
+    "bits_per_dim",
+    "bits_per_dim_estimate",
     "different_bins",
     "different_bins_estimate",
     "frechet_distance",
@@ -44,12 +52,19 @@ __all__ = [
     "frechet_distance_infinity_estimate",
     "mode_coverage",
     "mode_coverage_estimate",
+    "nats",
+    "nats_estimate",
     "perfect_sampler",
     "precision_recall",
     "precision_recall_estimate",
 ]
 
 CATALOG = {
+    "bits_per_dim": Entry(
+        "genbench.metrics.likelihood:bits_per_dim",
+        "bits per dimension of log-densities of dequantised data",
+    ),
+    "nats": Entry("genbench.metrics.likelihood:nats", "mean negative log-likelihood of a sample"),
     "frechet_distance": Entry(
         "genbench.metrics.frechet:frechet_distance",
         "distance of the Gaussians that fit two sets of features; FID on Inception's",
@@ -82,6 +97,10 @@ ALIASES = {
 
 # The formulas import torch; the catalog above must not.
 _MODULES = {
+    "bits_per_dim": "likelihood",
+    "bits_per_dim_estimate": "likelihood",
+    "nats": "likelihood",
+    "nats_estimate": "likelihood",
     "frechet_distance": "frechet",
     "frechet_distance_from_moments": "frechet",
     "frechet_distance_estimate": "frechet_interval",

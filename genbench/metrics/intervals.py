@@ -42,13 +42,24 @@ def within(estimate: Estimate, least: float, most: float) -> Estimate:
     return estimate._replace(low=low, high=high)
 
 
+def mean(values: Tensor) -> float:
+    """Mean of (N,), its sum correctly rounded: neither order nor threads change a bit; N >= 1."""
+    return math.fsum(values.tolist()) / len(values)
+
+
 def mean_estimate(values: Tensor, *, level: float = 0.95) -> Estimate:
-    """Mean of independent values (N,) and its normal interval; N >= 2."""
-    if len(values) < 2:
-        raise InputError(f"values: an interval needs at least 2 of them, got {len(values)}")
-    values = values.double()
-    error = values.std().item() / math.sqrt(len(values))
-    return normal_estimate(values.mean().item(), error, level=level)
+    """Mean of independent values (N,) and its normal interval; N >= 2.
+
+    One infinite value makes an infinite mean without an interval: its ends are NaN.
+    """
+    n = len(values)
+    if n < 2:
+        raise InputError(f"values: an interval needs at least 2 of them, got {n}")
+    center = mean(values)
+    if not math.isfinite(center):
+        return Estimate(center, math.nan, math.nan, math.nan)
+    variance = math.fsum((x - center) ** 2 for x in values.tolist()) / (n - 1)
+    return normal_estimate(center, math.sqrt(variance / n), level=level)
 
 
 def share_estimate(hits: int, n: int, *, level: float = 0.95) -> Estimate:

@@ -11,6 +11,7 @@ from genbench.metrics.intervals import (
     Estimate,
     bootstrap_estimate,
     counts_estimate,
+    mean,
     mean_estimate,
     normal_estimate,
     quantile,
@@ -84,3 +85,19 @@ def test_the_bootstrap_of_counts_is_that_of_rows():
 def test_ends_stay_within_a_metrics_bounds():
     assert within(Estimate(0.5, -0.1, 1.2, 0.3), 0, 1) == (0.5, 0, 1, 0.3)
     assert within(Estimate(0.5, 0.4, 0.6, 0.05), 0, math.inf) == (0.5, 0.4, 0.6, 0.05)
+
+
+def test_threads_and_order_do_not_change_a_mean():
+    x = torch.rand(200_001, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    found = []
+    for threads in (1, 2):
+        torch.set_num_threads(threads)
+        found += [mean_estimate(x), mean_estimate(x.flip(0))]
+    torch.set_num_threads(1)
+    assert found[0].value == mean(x) == pytest.approx(x.mean().item(), rel=1e-12)
+    assert found.count(found[0]) == 4
+
+
+def test_an_infinite_value_leaves_no_interval():
+    found = mean_estimate(torch.tensor([1.0, math.inf, 2.0]))
+    assert found.value == math.inf and all(math.isnan(end) for end in found[1:])
