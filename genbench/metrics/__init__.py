@@ -90,7 +90,9 @@ CATALOG = {
 # Short names that --metrics takes too.
 ALIASES = {
     "fid": "frechet_distance",
+    "fid_infinity": "frechet_distance_infinity",
     "modes": "mode_coverage",
+    "ndb": "different_bins",
     "prc": "precision_recall",
     "prdc": "precision_recall",
 }

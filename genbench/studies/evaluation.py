@@ -7,6 +7,7 @@ import math
 import os
 import platform
 import time
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -63,7 +64,7 @@ def evaluate(
 
     The row has each score by key (torch-fidelity's for Inception features; None: no number), and
     metrics, conventions, perfect, intervals, level, real, fake, extractor, versions, device,
-    threads, seconds. Raises InputError, one line, for bad input.
+    threads, warnings, seconds. Raises InputError, one line, for bad input.
     """
     started, stages = time.monotonic(), progress or Stages()
     asked = chosen_metrics(metrics)
@@ -92,11 +93,16 @@ def _judged(names: Sequence[str], evidence: Evidence) -> dict[str, Any]:
     """The row without its time. A fake set's chunks go when it is there, and not before."""
     setting = evidence.fake.setting
     try:
-        row = _row(evidence, {name: JUDGES[name].judge(evidence) for name in names})
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", UserWarning)  # in every row, not in a process's first
+            row = _row(evidence, {name: JUDGES[name].judge(evidence) for name in names})
     finally:
         setting.stages.close()
     setting.cache.finish(evidence.fake.passing_keys)
-    return row
+    told = list(dict.fromkeys(str(warning.message) for warning in caught))
+    for line in told:
+        warnings.warn(line, stacklevel=3)
+    return {**row, "warnings": told}
 
 
 def write_row(path: Path, row: dict[str, Any]) -> None:

@@ -130,6 +130,11 @@ class Evidence:
     modes: Modes | None = None
 
     @property
+    def features(self) -> dict[str, Any]:
+        """real (N, d) and fake (M, d), for the functions of genbench.metrics."""
+        return {"real": self.real.features, "fake": self.fake.features}
+
+    @property
     def inception(self) -> bool:
         """Whether torch-fidelity's key names apply."""
         extractor = self.real.setting.extractor

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import NamedTuple
+
+import torch
 
 from genbench import metrics
-from genbench.metrics.frechet import distance
+from genbench.metrics.frechet import distance, warn_of_few_rows
 from genbench.metrics.intervals import Estimate
 from genbench.studies.evidence import Evidence
 from genbench.studies.gaussians import gaussian_of
@@ -49,14 +51,43 @@ class Judge(NamedTuple):
 
 def _frechet_distance(e: Evidence) -> Verdict:
     key = "frechet_inception_distance" if e.inception else "frechet_distance"
-    score = distance(gaussian_of(e.real).side, gaussian_of(e.fake).side)
-    return Verdict({key: score}, "covariance over N - 1, float64; biased upward at small N")
+    conventions = "covariance over N - 1, float64; biased upward at small N"
+    if e.level is not None:
+        score = metrics.frechet_distance_estimate(**e.features, level=e.level)
+        return Verdict({key: score}, conventions)
+    real, fake = gaussian_of(e.real), gaussian_of(e.fake)
+    warn_of_few_rows(
+        **{
+            role: torch.empty(one.rows, len(one.side.mean), device="meta")
+            for role, one in (("real", real), ("fake", fake))
+            if one.rows
+        }
+    )
+    return Verdict({key: distance(real.side, fake.side)}, conventions)
+
+
+def _frechet_distance_infinity(e: Evidence) -> Verdict:
+    key = "frechet_inception_distance" if e.inception else "frechet_distance"
+    score = (
+        metrics.frechet_distance_infinity(**e.features)
+        if e.level is None
+        else metrics.frechet_distance_infinity_estimate(**e.features, level=e.level)
+    )
+    return Verdict(
+        {f"{key}_infinity": score},
+        "the value for infinitely many fakes, by a line over 1 / M through 4 sizes; the real set "
+        "is taken as it is",
+    )
 
 
 def _precision_recall(e: Evidence) -> Verdict:
     k = DEFAULT_K if e.k is None else e.k
-    sets: dict[str, Any] = {"real": e.real.features, "fake": e.fake.features, "k": k}
-    found = metrics.precision_recall(**sets)
+    told = e.told("precision, recall, density, coverage: pairs of rows")
+    found = (
+        metrics.precision_recall(**e.features, k=k, progress=told)
+        if e.level is None
+        else metrics.precision_recall_estimate(**e.features, k=k, level=e.level, progress=told)
+    )
     n, m = len(e.real.features), len(e.fake.features)
     return Verdict(
         {**found._asdict(), "f_score": _f_score(found.precision, found.recall)},
@@ -83,6 +114,28 @@ def expected_coverage(n: int, m: int, k: int) -> float:
     return 1 - math.prod((n - 1 - i) / (n + m - 1 - i) for i in range(k))
 
 
+def _different_bins(e: Evidence) -> Verdict:
+    found = (
+        metrics.different_bins(**e.features)
+        if e.level is None
+        else metrics.different_bins_estimate(**e.features, level=e.level)
+    )
+    return Verdict(
+        {
+            "different_bins": found.different,
+            "different_bins_share": found.share,
+            "jensen_shannon": found.jensen_shannon,
+        },
+        f"{found.bins} k-means bins placed by half of the reals (at most 10,000) and counted on "
+        "the others; two-proportion z-test at 5 %; divergence in nats",
+        {
+            "different_bins": found.expected_different,
+            "different_bins_share": found.expected_different / found.bins,
+            "jensen_shannon": found.expected_jensen_shannon,
+        },
+    )
+
+
 def _mode_coverage(e: Evidence) -> Verdict:
     assert e.modes is not None  # see Need.MODES
     samples = e.fake.features
@@ -101,6 +154,8 @@ def _mode_coverage(e: Evidence) -> Verdict:
 
 JUDGES = {
     "frechet_distance": Judge(Need.MOMENTS, _frechet_distance),
+    "frechet_distance_infinity": Judge(Need.FEATURES, _frechet_distance_infinity),
     "precision_recall": Judge(Need.FEATURES, _precision_recall),
+    "different_bins": Judge(Need.FEATURES, _different_bins),
     "mode_coverage": Judge(Need.MODES, _mode_coverage),
 }

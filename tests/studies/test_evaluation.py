@@ -1,6 +1,7 @@
 """`genbench.studies.evaluate`: its scores are those of genbench.metrics, its row says how."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from digit_files import digits, save_array, save_folder
 from genbench import metrics
 from genbench.data import mixture
 from genbench.errors import InputError
+from genbench.metrics.extractors import digits as digits_extractor
 from genbench.metrics.extractors import open_extractor
 from genbench.report.stages import Stages
 from genbench.studies import evaluate
@@ -49,7 +51,7 @@ def pair(tmp_path):
 def gaussians(tmp_path):
     """Features: 200 rows, and 150 of another spread."""
     rng = np.random.default_rng(0)
-    real, fake = rng.standard_normal((200, 3)), 0.5 * rng.standard_normal((150, 3))
+    real, fake = rng.standard_normal((200, 3)), 0.5 * rng.standard_normal((150, 3)) + 0.1
     return {
         "real": save_array(tmp_path / "real.npy", real),
         "fake": save_array(tmp_path / "fake.npy", fake),
@@ -69,6 +71,49 @@ def test_features_give_what_the_functions_give(gaussians):
     assert row["f_score"] == pytest.approx(2 / (1 / p + 1 / r), rel=1e-15)  # rounding
     assert list(row["metrics"]) == ["precision_recall", "frechet_distance"]
     assert row["extractor"] is None
+
+
+def test_different_bins_and_what_a_perfect_sampler_has(gaussians):
+    row = evaluate(**gaussians, metrics=["ndb"])
+    expected = metrics.different_bins(**loaded(gaussians))
+    assert row["different_bins"] == expected.different > 2 * expected.expected_different
+    assert row["jensen_shannon"] == expected.jensen_shannon
+    assert row["different_bins_share"] == expected.share
+    assert row["perfect"] == {
+        "different_bins": expected.expected_different,
+        "different_bins_share": expected.expected_different / 100,
+        "jensen_shannon": expected.expected_jensen_shannon,
+    }
+
+
+def test_the_distance_at_infinity(gaussians):
+    row = evaluate(**gaussians, metrics=["fid_infinity", "fid"])
+    assert row["frechet_distance_infinity"] == metrics.frechet_distance_infinity(
+        **loaded(gaussians)
+    )
+    assert row["frechet_distance_infinity"] < row["frechet_distance"]  # its bias is upward
+
+
+def test_a_perfect_samplers_coverage_is_what_its_formula_says(tmp_path):
+    rng, found = np.random.default_rng(0), []
+    for _ in range(60):
+        real = save_array(tmp_path / "real.npy", rng.standard_normal((60, 2)))
+        fake = save_array(tmp_path / "fake.npy", rng.standard_normal((40, 2)))
+        row = evaluate(real=real, fake=fake, metrics=["prdc"])
+        found.append(row["coverage"])
+    # four standard errors of the mean
+    error = np.std(found, ddof=1) / len(found) ** 0.5
+    assert row["perfect"]["coverage"] == pytest.approx(np.mean(found), abs=4 * error)
+    assert error < 0.01
+
+
+def test_an_extractor_of_ones_own(pair):
+    folder = Path(digits_extractor.__file__).parent / "weights" / "digits"
+    row = evaluate(**pair, features=folder, metrics=["prdc"])
+    same = evaluate(**pair, features="digits", weights=folder, metrics=["prdc"])
+    assert {k: row[k] for k in row["metrics"]["precision_recall"]} == {
+        k: same[k] for k in row["metrics"]["precision_recall"]
+    }
 
 
 def test_images_give_what_the_functions_give_of_the_extractors_features(pair):
@@ -138,6 +183,19 @@ def test_the_frechet_distance_of_known_real_pictures_needs_no_features(pair, mon
     third = evaluate(**pair, features="digits", metrics=["fid"])
     assert third["frechet_distance"] != first["frechet_distance"]
     assert third["real"]["sha256"] != first["real"]["sha256"]
+
+
+def test_intervals_hold_the_values(gaussians):
+    row = evaluate(**gaussians, metrics=["fid", "prdc"], level=0.9)
+    plain = evaluate(**gaussians, metrics=["fid", "prdc"])
+    keys = [key for keys in row["metrics"].values() for key in keys]
+    assert row["intervals"].keys() == set(keys) and row["level"] == 0.9
+    for key in keys:
+        low, high = row["intervals"][key]
+        assert low <= row[key] <= high and low < high
+        assert row[key] == pytest.approx(plain[key], rel=1e-9)  # another summation order
+    wider = evaluate(**gaussians, metrics=["prdc"], level=0.99)["intervals"]["recall"]
+    assert wider[0] < row["intervals"]["recall"][0] and wider[1] > row["intervals"]["recall"][1]
 
 
 def test_modes_of_a_known_mixture(tmp_path):

@@ -69,6 +69,25 @@ def test_json_is_one_object_and_the_librarys_row(capsys, files):
     assert {**json.loads(out), "seconds": 0} == {**row, "seconds": 0}
 
 
+def test_the_table_holds_every_score(capsys, files):
+    sets = ["--real", files["real"], "--fake", files["fake"]]
+    code, out, err = run(capsys, *sets, "--metrics", "prdc", "fid", "--interval")
+    row = evaluate(real=files["real"], fake=files["fake"], metrics=["prdc", "fid"], level=0.95)
+    assert code == 0 and err == ""
+    titles, rule, *lines = out.splitlines()
+    assert titles.split("  ")[0] == "score" and "95% interval" in titles and set(rule) == {"-"}
+    shown = {line.split()[0]: line.split() for line in lines[: lines.index(rule)]}
+    assert list(shown) == [*row["metrics"]["precision_recall"], "frechet_distance"]
+    for key, (_, value, low, to, high, better, *_) in shown.items():
+        assert [float(value), float(low), float(high)] == pytest.approx(
+            [row[key], *row["intervals"][key]],
+            rel=1e-5,  # six digits
+        )
+        assert to == "to" and better == ("lower" if key == "frechet_distance" else "higher")
+    assert shown["density"][-1] == "1" and "k = 3" in out
+    assert f"real: {files['real']}: 80 features of 3, sha256 {row['real']['sha256'][:12]}" in out
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -76,6 +95,7 @@ def test_json_is_one_object_and_the_librarys_row(capsys, files):
         (["--real", "nowhere", "--fake", "fake"], "real: "),
         (["--real", "real", "--fake", "text"], "fake: "),
         (["--real", "real", "--fake", "wide"], "must have the same width, got 3 and 4"),
+        (["--real", "real", "--fake", "short"], "must have at least 4 rows, got 3"),
         (["--real", "real", "--fake", "spoilt"], "NaN or infinity in 1 of 70 rows, first in row 4"),
         (["--real", "grey", "--fake", "fake"], "must both be images or both be features"),
         (["--real", "grey", "--fake", "rgb"], "must have as many channels, got 1 in "),
@@ -87,6 +107,7 @@ def test_json_is_one_object_and_the_librarys_row(capsys, files):
         (["--real", "grey", "--fake", "floats", "--features", "vgg"], "unknown name 'vgg'"),
         (["--real", "real", "--fake", "fake", "--metrics", "fidd"], "did you mean 'fid'?"),
         (["--real", "real", "--fake", "fake", "--metrics"], "--metrics: expected at least one"),
+        (["--real", "real", "--fake", "fake", "--k", "0"], "k: must be at least 1, got 0"),
         (["--real", "real", "--fake", "fake", "--k", "many"], "--k: invalid int value: 'many'"),
         (["--real", "real", "--fake", "fake", "--device", "tpu"], "device: must be cpu or cuda"),
         (["--real", "real", "--fake", "fake", "--metrics", "modes"], "needs features and --modes"),
@@ -116,6 +137,15 @@ def test_rows_can_be_left_out(capsys, files):
     code, out, err = run(capsys, *sets, "--drop-non-finite")
     assert code == 0 and json.loads(out)["fake"]["dropped"] == 1
     assert err == "fake: left out NaN or infinity in 1 of 70 rows, first in row 4\n"
+
+
+def test_warnings_are_in_the_row_and_on_stderr_each_time(capsys, files):
+    sets = ["--real", files["real"], "--fake", files["short"], "--metrics", "fid", "--json"]
+    for _ in range(2):
+        code, out, err = run(capsys, *sets)
+        (line,) = json.loads(out)["warnings"]
+        assert code == 0 and "biased upward below 2 d = 6 rows; fake has 3" in line
+        assert err == f"genbench: {line}\n"
 
 
 def test_options_reach_their_places(capsys, files):
