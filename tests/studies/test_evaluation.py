@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -58,7 +59,8 @@ def gaussians(tmp_path):
     }
 
 
-def loaded(pair):
+def loaded(pair) -> dict[str, Any]:
+    """real and fake, for the functions of genbench.metrics."""
     return {role: torch.from_numpy(np.load(path)) for role, path in pair.items()}
 
 
