@@ -88,7 +88,7 @@ def accuracy(net: DigitsNet, x: Tensor, labels: Tensor) -> float:
 def write(out: Path, images: Tensor, labels: Tensor, data: str, epochs: int = EPOCHS) -> float:
     """Train on four fifths of images (N, H, W) uint8, write `out`; the held-out accuracy."""
     torch.set_num_threads(1)  # sums in another order would end in other weights
-    x = resized(images[:, None].float() / 255, SHAPE["size"])
+    x = resized(images[:, None].float() / 255, (SHAPE["size"], SHAPE["size"]))
     used, held = split(len(x))
     classes = int(labels.max()) + 1
     net = train(x[used], labels[used], classes, epochs)

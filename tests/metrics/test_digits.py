@@ -125,13 +125,22 @@ def flip(folder):
     ("damage", "line"),
     [
         (flip, "model.safetensors' is damaged: its sha256 is [0-9a-f]{64}, config.json says "),
-        (lambda f: (f / "model.safetensors").unlink(), "weights: cannot read '.*model.safetensors"),
-        (lambda f: (f / "config.json").unlink(), "weights: cannot read '.*config.json'"),
-        (lambda f: (f / "config.json").write_text("{"), "weights: cannot read '.*config.json'"),
+        (
+            lambda f: (f / "model.safetensors").unlink(),
+            "features: cannot read '.*model.safetensors",
+        ),
+        (lambda f: (f / "config.json").unlink(), "features: cannot read '.*config.json'"),
+        (lambda f: (f / "config.json").write_text("{"), "features: cannot read '.*config.json'"),
         (lambda f: (f / "config.json").write_text("[]"), "must be an object with the key 'sha256'"),
         (lambda f: change(f, extractor="faces"), "must hold an extractor 'digits' .* got 'faces'"),
-        (lambda f: change(f, width=10**9), "needs whole numbers from 1 to 4096, got width 100000"),
-        (lambda f: change(f, size="8"), "needs whole numbers from 1 to 4096, got size '8'"),
+        (
+            lambda f: change(f, width=10**9),
+            "needs whole numbers from 1 to 4096 in config.json, got width 100000",
+        ),
+        (
+            lambda f: change(f, size="8"),
+            "needs whole numbers from 1 to 4096 in config.json, got size '8'",
+        ),
         (lambda f: change(f, width=32), "does not fit its config.json: .* size mismatch"),
     ],
 )

@@ -28,7 +28,7 @@ def test_grey_is_what_pillow_makes_of_colours(picture):
 @pytest.mark.parametrize("width", [3, 28, 64])
 def test_pictures_are_resized_as_pillow_does(height, width):
     picture = np.random.default_rng(height).random((height, width), dtype=np.float32)
-    ours = resized(torch.from_numpy(picture)[None, None].double(), 8)
+    ours = resized(torch.from_numpy(picture)[None, None].double(), (8, 8))
     theirs = Image.fromarray(picture).resize((8, 8), Image.Resampling.BILINEAR)
     # Pillow sums in float64 and rounds each of its two passes to float32
     assert ours[0, 0].numpy() == pytest.approx(np.asarray(theirs), abs=3e-7)
@@ -36,7 +36,7 @@ def test_pictures_are_resized_as_pillow_does(height, width):
 
 def test_a_picture_of_the_right_size_is_left_alone():
     x = torch.rand(2, 1, 8, 8)
-    assert resized(x, 8) is x
+    assert resized(x, (8, 8)) is x
 
 
 def test_raw_features_are_the_pixels():

@@ -54,9 +54,11 @@ def open_extractor(
         if path.suffix or len(path.parts) > 1:
             raise InputError(f"features: there is no file or folder '{path}'")
         raise unknown_name("features", name, [*EXTRACTORS, "or the path of a file or folder"])
-    from genbench.metrics.extractors.digits import open_digits
+    from genbench.metrics.extractors.program import open_file
 
-    return open_digits(weights=weights or path, device=device, name=path.name)
+    if weights is not None:
+        raise InputError(f"weights: '{path}' holds its own, got '{os.fspath(weights)}'")
+    return open_file(path, trust=trust, device=device)
 
 
 def __getattr__(name: str) -> Any:

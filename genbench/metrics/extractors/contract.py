@@ -59,3 +59,8 @@ def check_device(device: str | torch.device) -> torch.device:
 def digest_of(conventions: Mapping[str, str]) -> str:
     """SHA-256 of conventions that name all there is: rules, layer and the weights' own SHA-256."""
     return hashlib.sha256(json.dumps(conventions, sort_keys=True).encode()).hexdigest()
+
+
+def one_line(error: Exception) -> str:
+    """What somebody else's error says, without line breaks and no longer than 300 characters."""
+    return " ".join(str(error).split())[:300]

@@ -17,6 +17,7 @@ from genbench.metrics.extractors.contract import (
     check_device,
     check_images,
     digest_of,
+    one_line,
 )
 from genbench.metrics.extractors.folder import load_folder
 from genbench.metrics.extractors.pictures import GREY, RESIZE, grey, resized
@@ -53,10 +54,13 @@ class DigitsNet(nn.Module):
 class Digits:
     """Images (B, 1 or 3, H, W) uint8 -> features (B, width) and class probabilities."""
 
-    def __init__(self, folder: Path, *, name: str, device: torch.device) -> None:
-        config, tensors = load_folder(folder, argument="weights")
+    def __init__(
+        self, folder: Path, *, name: str, device: torch.device, argument: str = "weights"
+    ) -> None:
+        """Raises InputError that names `argument` for a folder that holds no digits network."""
+        config, tensors = load_folder(folder, argument=argument)
         self.name, self.device = name, device
-        self.net = _net(folder, config, tensors).double().to(device)
+        self.net = _net(f"{argument}: '{folder}'", config, tensors).double().to(device)
         self.conventions = {
             "layer": "silu of the layer before the classes",
             "input": "value / 255, light ink on dark ground; never inverted",
@@ -78,44 +82,39 @@ class Digits:
     def layers(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Features (B, width) and logits (B, classes), float64, where the network is."""
         x = grey(images).double() / 255
-        return self.net(resized(x, self.net.size))
+        return self.net(resized(x, (self.net.size, self.net.size)))
 
 
 def open_digits(
-    *,
-    weights: str | os.PathLike[str] | None = None,
-    device: str | torch.device = "cpu",
-    name: str = KIND,
+    *, weights: str | os.PathLike[str] | None = None, device: str | torch.device = "cpu"
 ) -> Digits:
     """The classifier that comes along, or one that tools/train_digits.py left in `weights`."""
     folder = OWN_WEIGHTS if weights is None else Path(weights)
-    return Digits(folder, name=name, device=check_device(device))
+    return Digits(folder, name=KIND, device=check_device(device))
 
 
-def _net(folder: Path, config: dict[str, object], tensors: dict[str, Tensor]) -> DigitsNet:
-    """The network that a folder holds, in evaluation mode."""
+def _net(source: str, config: dict[str, object], tensors: dict[str, Tensor]) -> DigitsNet:
+    """The network that a folder holds, in evaluation mode; errors begin with `source`."""
     if config.get("extractor") != KIND:
         raise InputError(
-            f"weights: '{folder}' must hold an extractor '{KIND}' (tools/train_digits.py writes "
-            f"one), got {config.get('extractor')!r}"
+            f"{source} must hold an extractor '{KIND}' (tools/train_digits.py writes one), got "
+            f"{config.get('extractor')!r}"
         )
     with torch.device("meta"):
-        net = DigitsNet(**_numbers(folder, config))
+        net = DigitsNet(**_numbers(source, config))
     try:
         net.load_state_dict(tensors, assign=True)
     except RuntimeError as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"weights: '{folder}' does not fit its config.json: {reason}") from error
+        raise InputError(f"{source} does not fit its config.json: {one_line(error)}") from error
     return net.requires_grad_(False).eval()
 
 
-def _numbers(folder: Path, config: dict[str, object]) -> dict[str, int]:
+def _numbers(source: str, config: dict[str, object]) -> dict[str, int]:
     """The network's four numbers; bounded, since they say how much memory is asked for."""
     numbers = {k: v for k in _SHAPE if type(v := config.get(k)) is int and 0 < v <= 4096}
     wrong = [f"{key} {config.get(key)!r}" for key in _SHAPE if key not in numbers]
     if wrong:
         raise InputError(
-            f"weights: '{folder}/config.json' needs whole numbers from 1 to 4096, got "
-            f"{', '.join(wrong)}"
+            f"{source} needs whole numbers from 1 to 4096 in config.json, got {', '.join(wrong)}"
         )
     return numbers

@@ -21,6 +21,7 @@ from genbench.metrics.extractors.contract import (
     check_device,
     check_images,
     digest_of,
+    one_line,
 )
 from genbench.metrics.extractors.vision import import_fidelity
 
@@ -106,8 +107,9 @@ def _net(fidelity: ModuleType, path: Path, content: bytes) -> nn.Module:
         nn.Module.load_state_dict(net, dict(state), assign=True)
     # torch.load has no error of its own; whatever it raises, these bytes are no weights
     except Exception as error:
-        reason = " ".join(str(error).split())[:200]
-        raise InputError(f"weights: '{path}' holds no weights of Inception: {reason}") from error
+        raise InputError(
+            f"weights: '{path}' holds no weights of Inception: {one_line(error)}"
+        ) from error
     return net.requires_grad_(False).eval()
 
 

@@ -19,14 +19,14 @@ def grey(images: Tensor) -> Tensor:
     return level.to(torch.uint8)[:, None]
 
 
-def resized(images: Tensor, size: int) -> Tensor:
-    """(B, C, H, W) floating -> (B, C, size, size); the same values where the size is right.
+def resized(images: Tensor, size: tuple[int, int]) -> Tensor:
+    """(B, C, H, W) floating -> (B, C, *size); the same values where the size is right.
 
     Averages over all pixels that an output pixel covers, so that nothing aliases when a picture
     shrinks; the aspect ratio is not kept.
     """
-    if images.shape[2:] == (size, size):
+    if images.shape[2:] == size:
         return images
     if len(images) == 0:  # which torch refuses to interpolate
-        return images.new_empty((0, images.shape[1], size, size))
-    return F.interpolate(images, size=(size, size), mode="bilinear", antialias=True)
+        return images.new_empty((0, images.shape[1], *size))
+    return F.interpolate(images, size=size, mode="bilinear", antialias=True)

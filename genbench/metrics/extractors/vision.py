@@ -13,6 +13,7 @@ from types import ModuleType
 import torch
 
 from genbench.errors import InputError
+from genbench.metrics.extractors.contract import one_line
 
 REMEDY = "pip install -c constraints.txt 'genbench[fidelity]'"
 _SYMPTOM = "operator torchvision::nms does not exist"
@@ -46,5 +47,6 @@ def import_fidelity() -> ModuleType:
         import_torchvision()
         return importlib.import_module("torch_fidelity")
     except (ImportError, RuntimeError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"torch-fidelity cannot be imported ({reason}): {REMEDY}") from error
+        raise InputError(
+            f"torch-fidelity cannot be imported ({one_line(error)}): {REMEDY}"
+        ) from error
