@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING, Any
 from genbench.catalog import Entry
 
 if TYPE_CHECKING:
+    from genbench.metrics.authenticity import (
+        ClosePair,
+        Memorization,
+        memorization,
+        memorization_estimate,
+    )
     from genbench.metrics.bins import DifferentBins, different_bins, different_bins_estimate
+    from genbench.metrics.divergence import (
+        KNNDivergence,
+        knn_divergence,
+        knn_divergence_estimate,
+    )
     from genbench.metrics.frechet import frechet_distance, frechet_distance_from_moments
     from genbench.metrics.frechet_interval import (
         frechet_distance_estimate,
@@ -37,7 +48,10 @@ if TYPE_CHECKING:
 __all__ = [
     "ALIASES",
     "CATALOG",
+    "ClosePair",
     "DifferentBins",
+    "KNNDivergence",
+    "Memorization",
     "ModeCoverage",
     "Moments",
     "PrecisionRecall",
@@ -50,6 +64,10 @@ __all__ = [
     "frechet_distance_from_moments",
     "frechet_distance_infinity",
     "frechet_distance_infinity_estimate",
+    "knn_divergence",
+    "knn_divergence_estimate",
+    "memorization",
+    "memorization_estimate",
     "mode_coverage",
     "mode_coverage_estimate",
     "nats",
@@ -76,6 +94,14 @@ CATALOG = {
     "different_bins": Entry(
         "genbench.metrics.bins:different_bins",
         "number of statistically different bins, Jensen-Shannon divergence beside it",
+    ),
+    "knn_divergence": Entry(
+        "genbench.metrics.divergence:knn_divergence",
+        "Kullback-Leibler divergence from nearest neighbours, nats, beside its bias",
+    ),
+    "memorization": Entry(
+        "genbench.metrics.authenticity:memorization",
+        "whether fakes repeat the training rows: authentic share, copies, test on held-out rows",
     ),
     "mode_coverage": Entry(
         "genbench.metrics.modes:mode_coverage",
@@ -111,6 +137,13 @@ _MODULES = {
     "DifferentBins": "bins",
     "different_bins": "bins",
     "different_bins_estimate": "bins",
+    "KNNDivergence": "divergence",
+    "knn_divergence": "divergence",
+    "knn_divergence_estimate": "divergence",
+    "ClosePair": "authenticity",
+    "Memorization": "authenticity",
+    "memorization": "authenticity",
+    "memorization_estimate": "authenticity",
     "ModeCoverage": "modes",
     "mode_coverage": "modes",
     "mode_coverage_estimate": "modes",
