@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         knn_divergence_estimate,
     )
     from genbench.metrics.frechet import frechet_distance, frechet_distance_from_moments
+    from genbench.metrics.frechet_floor import expected_frechet_distance
     from genbench.metrics.frechet_interval import (
         frechet_distance_estimate,
         frechet_distance_infinity,
@@ -59,6 +60,7 @@ __all__ = [
     "bits_per_dim_estimate",
     "different_bins",
     "different_bins_estimate",
+    "expected_frechet_distance",
     "frechet_distance",
     "frechet_distance_estimate",
     "frechet_distance_from_moments",
@@ -131,6 +133,7 @@ _MODULES = {
     "nats_estimate": "likelihood",
     "frechet_distance": "frechet",
     "frechet_distance_from_moments": "frechet",
+    "expected_frechet_distance": "frechet_floor",
     "frechet_distance_estimate": "frechet_interval",
     "frechet_distance_infinity": "frechet_interval",
     "frechet_distance_infinity_estimate": "frechet_interval",

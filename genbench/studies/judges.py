@@ -11,6 +11,7 @@ import torch
 
 from genbench import metrics
 from genbench.metrics.frechet import distance, warn_of_few_rows
+from genbench.metrics.frechet_floor import expected_distance
 from genbench.metrics.intervals import Estimate
 from genbench.studies.evidence import Evidence
 from genbench.studies.gaussians import gaussian_of
@@ -51,11 +52,17 @@ class Judge(NamedTuple):
 
 def _frechet_distance(e: Evidence) -> Verdict:
     key = "frechet_inception_distance" if e.inception else "frechet_distance"
-    conventions = "covariance over N - 1, float64; biased upward at small N"
+    conventions = (
+        "covariance over N - 1, float64; biased upward at small N: perfect sampler for "
+        "Gaussian features, given 2 d rows or more"
+    )
+    real, fake = gaussian_of(e.real), gaussian_of(e.fake)
+    perfect = {}
+    if min(real.rows, fake.rows) >= 2 * len(real.side.mean):
+        perfect[key] = expected_distance(real.side, real.rows, fake.rows)
     if e.level is not None:
         score = metrics.frechet_distance_estimate(**e.features, level=e.level)
-        return Verdict({key: score}, conventions)
-    real, fake = gaussian_of(e.real), gaussian_of(e.fake)
+        return Verdict({key: score}, conventions, perfect)
     warn_of_few_rows(
         **{
             role: torch.empty(one.rows, len(one.side.mean), device="meta")
@@ -63,7 +70,7 @@ def _frechet_distance(e: Evidence) -> Verdict:
             if one.rows
         }
     )
-    return Verdict({key: distance(real.side, fake.side)}, conventions)
+    return Verdict({key: distance(real.side, fake.side)}, conventions, perfect)
 
 
 def _frechet_distance_infinity(e: Evidence) -> Verdict:
