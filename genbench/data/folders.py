@@ -44,7 +44,9 @@ def _files(origin: Origin) -> Iterator[Path]:
                 path = folder / entry.name
                 if entry.name.startswith("."):
                     continue
-                if entry.is_dir():
+                with origin.at(path).reading():  # a link that leads to itself raises here
+                    is_folder = entry.is_dir()
+                if is_folder:
                     folders.append(path)
                 elif entry.is_file() or path.suffix.lower() not in SUFFIXES:
                     yield path

@@ -126,7 +126,7 @@ def check_side(size: int | None, *, argument: str) -> None:
 @contextmanager
 def _opened(origin: Origin) -> Iterator[Image]:
     """A picture whose header is read; anything Pillow raises becomes an InputError."""
-    from PIL import Image
+    from PIL import Image, UnidentifiedImageError
 
     try:
         with warnings.catch_warnings():
@@ -135,14 +135,15 @@ def _opened(origin: Origin) -> Iterator[Image]:
                 yield image
     except InputError:
         raise
+    except UnidentifiedImageError as error:
+        raise origin.fault(f"is no picture: must be {', '.join(_FORMATS)}") from error
     except Image.DecompressionBombError as error:
         raise origin.fault(f"declares more than the {PIXEL_LIMIT} pixels that are read") from error
     except PermissionError as error:
         raise origin.fault(f"cannot be read: {error.strerror}") from error
     except Exception as error:  # damaged files make its plugins raise errors of every kind
         text = str(error) or type(error).__name__
-        text = text.replace(str(origin.path), "it")
-        raise origin.fault(f"is no picture that can be read: {text}") from error
+        raise origin.fault(f"is a damaged picture: {text}") from error
 
 
 def _head(origin: Origin) -> Head:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import stat
 import struct
@@ -46,6 +47,8 @@ class Origin:
         """Turn what the system and the unpackers raise into an InputError."""
         try:
             yield
+        except gzip.BadGzipFile as error:  # an OSError
+            raise self.fault(f"is damaged: {error}") from error
         except OSError as error:
             raise self.fault(f"cannot be read: {error.strerror or error}") from error
         except MemoryError as error:

@@ -110,6 +110,8 @@ def open_samples(
     origin = Origin(argument, Path(path))
     check_range(value_range, argument=argument)
     check_side(size, argument=argument)
+    if "\0" in str(path):
+        raise origin.fault("is no path: it holds a zero byte")
     with origin.reading():
         folder = origin.path.is_dir()
         if not folder:

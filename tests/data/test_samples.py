@@ -163,6 +163,11 @@ def test_unknown_options(tmp_path):
             open_samples(path, size=size)  # type: ignore[arg-type]
 
 
+def test_a_zero_byte_in_a_path():
+    with pytest.raises(InputError, match=r"^real: a\\x00b is no path: it holds a zero byte$"):
+        open_samples("a\0b")
+
+
 def test_rows_that_are_not_there(tmp_path):
     samples = open_samples(stored(tmp_path / "x.npy", np.zeros((3, 2))))
     for start, stop in [(-1, 2), (2, 1), (0, 4)]:
