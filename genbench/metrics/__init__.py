@@ -27,6 +27,13 @@ if TYPE_CHECKING:
         frechet_distance_infinity,
         frechet_distance_infinity_estimate,
     )
+    from genbench.metrics.kernel import (
+        KernelDistance,
+        KernelSubsets,
+        kernel_distance,
+        kernel_distance_estimate,
+        kernel_distance_subsets,
+    )
     from genbench.metrics.likelihood import (
         bits_per_dim,
         bits_per_dim_estimate,
@@ -45,13 +52,21 @@ if TYPE_CHECKING:
         precision_recall,
         precision_recall_estimate,
     )
+    from genbench.metrics.predictions import (
+        InceptionScore,
+        inception_score,
+        inception_score_estimate,
+    )
 
 __all__ = [
     "ALIASES",
     "CATALOG",
     "ClosePair",
     "DifferentBins",
+    "InceptionScore",
     "KNNDivergence",
+    "KernelDistance",
+    "KernelSubsets",
     "Memorization",
     "ModeCoverage",
     "Moments",
@@ -66,6 +81,11 @@ __all__ = [
     "frechet_distance_from_moments",
     "frechet_distance_infinity",
     "frechet_distance_infinity_estimate",
+    "inception_score",
+    "inception_score_estimate",
+    "kernel_distance",
+    "kernel_distance_estimate",
+    "kernel_distance_subsets",
     "knn_divergence",
     "knn_divergence_estimate",
     "memorization",
@@ -93,6 +113,14 @@ CATALOG = {
         "genbench.metrics.frechet_interval:frechet_distance_infinity",
         "the Frechet distance that infinitely many samples would have",
     ),
+    "kernel_distance": Entry(
+        "genbench.metrics.kernel:kernel_distance",
+        "squared maximum mean discrepancy of a polynomial kernel; KID on Inception's features",
+    ),
+    "inception_score": Entry(
+        "genbench.metrics.predictions:inception_score",
+        "certainty and variety of a classifier's predictions, 1 to the number of classes",
+    ),
     "different_bins": Entry(
         "genbench.metrics.bins:different_bins",
         "number of statistically different bins, Jensen-Shannon divergence beside it",
@@ -119,6 +147,8 @@ CATALOG = {
 ALIASES = {
     "fid": "frechet_distance",
     "fid_infinity": "frechet_distance_infinity",
+    "isc": "inception_score",
+    "kid": "kernel_distance",
     "modes": "mode_coverage",
     "ndb": "different_bins",
     "prc": "precision_recall",
@@ -137,6 +167,14 @@ _MODULES = {
     "frechet_distance_estimate": "frechet_interval",
     "frechet_distance_infinity": "frechet_interval",
     "frechet_distance_infinity_estimate": "frechet_interval",
+    "InceptionScore": "predictions",
+    "inception_score": "predictions",
+    "inception_score_estimate": "predictions",
+    "KernelDistance": "kernel",
+    "KernelSubsets": "kernel",
+    "kernel_distance": "kernel",
+    "kernel_distance_estimate": "kernel",
+    "kernel_distance_subsets": "kernel",
     "DifferentBins": "bins",
     "different_bins": "bins",
     "different_bins_estimate": "bins",

@@ -20,6 +20,7 @@ from genbench.metrics.moments import Moments
 from genbench.metrics.reductions import gram, single_threaded
 
 EPS = torch.finfo(torch.float64).eps
+LEAST_TERMS = 32  # in few columns too, sums over rows and LAPACK round by more than d EPS
 SMALL = 256  # to this size singular values are as quick as eigenvalues
 # A bound on the error of fast eigenvalues, as a share of the distance and of the traces: they serve
 # up to it. Against singular values the error was 1e-4 of the bound or less from d = 256 on.
@@ -138,11 +139,12 @@ def distance(a: Side, b: Side) -> float:
 
 
 def covariance_root(
-    covariance: Tensor, *, argument: str = "features", rounding: float = 0.0
+    covariance: Tensor, *, argument: str | None = None, rounding: float = 0.0
 ) -> Tensor:
     """A with A A' = covariance (d, d): Cholesky, or the eigenvectors where it has not full rank.
 
-    Raises InputError that names `argument` where an eigenvalue is below -rounding of the largest.
+    argument: names a covariance that came from outside; InputError where one of its eigenvalues is
+    below -rounding of the largest. That of rows has none but by rounding.
     """
     d = len(covariance)
     factor, failed = torch.linalg.cholesky_ex(covariance)
@@ -150,13 +152,14 @@ def covariance_root(
     if not failed and factor.diagonal().square().min() > noise:
         return factor
     values, vectors = torch.linalg.eigh(covariance)  # ascending
-    if values[0] < -max(rounding, d * EPS) * values[-1].abs():
+    zero = max(rounding, max(d, LEAST_TERMS) * EPS) * values[-1].abs()
+    if argument is not None and values[0] < -zero:
         raise InputError(
             f"{argument}: the covariance must be positive semi-definite, "
             f"got eigenvalues from {values[0]:.3g} to {values[-1]:.3g}"
         )
     # What rounding made of a zero would enter by its root: 1e-8 for each 1e-16.
-    kept = values > max(rounding, d * EPS) * values[-1]
+    kept = values > zero
     return vectors[:, kept] * values[kept].sqrt()
 
 
