@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         knn_divergence,
         knn_divergence_estimate,
     )
+    from genbench.metrics.diversity import Diversity, ms_ssim_diversity, ms_ssim_diversity_estimate
     from genbench.metrics.frechet import frechet_distance, frechet_distance_from_moments
     from genbench.metrics.frechet_floor import expected_frechet_distance
     from genbench.metrics.frechet_interval import (
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
         frechet_distance_infinity,
         frechet_distance_infinity_estimate,
     )
+    from genbench.metrics.image_quality import psnr, psnr_each, psnr_estimate
     from genbench.metrics.kernel import (
         KernelDistance,
         KernelSubsets,
@@ -57,12 +59,21 @@ if TYPE_CHECKING:
         inception_score,
         inception_score_estimate,
     )
+    from genbench.metrics.similarity import (
+        ms_ssim,
+        ms_ssim_each,
+        ms_ssim_estimate,
+        ssim,
+        ssim_each,
+        ssim_estimate,
+    )
 
 __all__ = [
     "ALIASES",
     "CATALOG",
     "ClosePair",
     "DifferentBins",
+    "Diversity",
     "InceptionScore",
     "KNNDivergence",
     "KernelDistance",
@@ -92,14 +103,36 @@ __all__ = [
     "memorization_estimate",
     "mode_coverage",
     "mode_coverage_estimate",
+    "ms_ssim",
+    "ms_ssim_diversity",
+    "ms_ssim_diversity_estimate",
+    "ms_ssim_each",
+    "ms_ssim_estimate",
     "nats",
     "nats_estimate",
     "perfect_sampler",
     "precision_recall",
     "precision_recall_estimate",
+    "psnr",
+    "psnr_each",
+    "psnr_estimate",
+    "ssim",
+    "ssim_each",
+    "ssim_estimate",
 ]
 
 CATALOG = {
+    "psnr": Entry(
+        "genbench.metrics.image_quality:psnr", "peak signal-to-noise ratio of paired images, dB"
+    ),
+    "ssim": Entry("genbench.metrics.similarity:ssim", "structural similarity of paired images"),
+    "ms_ssim": Entry(
+        "genbench.metrics.similarity:ms_ssim", "structural similarity of pairs on several scales"
+    ),
+    "ms_ssim_diversity": Entry(
+        "genbench.metrics.diversity:ms_ssim_diversity",
+        "mean MS-SSIM of two samples of one set, the reals' beside it",
+    ),
     "bits_per_dim": Entry(
         "genbench.metrics.likelihood:bits_per_dim",
         "bits per dimension of log-densities of dequantised data",
@@ -157,6 +190,18 @@ ALIASES = {
 
 # The formulas import torch; the catalog above must not.
 _MODULES = {
+    "psnr": "image_quality",
+    "psnr_each": "image_quality",
+    "psnr_estimate": "image_quality",
+    "ssim": "similarity",
+    "ssim_each": "similarity",
+    "ssim_estimate": "similarity",
+    "ms_ssim": "similarity",
+    "ms_ssim_each": "similarity",
+    "ms_ssim_estimate": "similarity",
+    "Diversity": "diversity",
+    "ms_ssim_diversity": "diversity",
+    "ms_ssim_diversity_estimate": "diversity",
     "bits_per_dim": "likelihood",
     "bits_per_dim_estimate": "likelihood",
     "nats": "likelihood",
