@@ -80,14 +80,14 @@ def test_features_explain_the_probabilities():
 
 
 def test_neither_threads_nor_batches_change_a_bit():
-    images = torch.randint(0, 256, (150, 1, 28, 28), dtype=torch.uint8)
+    images = torch.randint(0, 256, (60, 1, 28, 28), dtype=torch.uint8)
     extract, before = open_extractor("digits"), torch.get_num_threads()
     try:
         torch.set_num_threads(1)
         features, probabilities = extracted(extract, images)
         for threads in (1, 2):
             torch.set_num_threads(threads)
-            for size in (1, 7, 150):
+            for size in (1, 7, 60):
                 parts = [extracted(extract, part) for part in images.split(size)]
                 assert torch.equal(torch.cat([part[0] for part in parts]), features)
                 assert torch.equal(torch.cat([part[1] for part in parts]), probabilities)
@@ -165,6 +165,18 @@ def test_the_recipe_learns_other_peoples_pictures(tmp_path, capsys):
     assert capsys.readouterr().out.startswith("1.0000 of the held-out images are read right")
     _, read = extracted(open_extractor(tmp_path / "net"), torch.from_numpy(images)[:, None])
     assert read.argmax(1).tolist() == [0, 1] * 30
+
+
+@pytest.mark.cuda
+def test_a_gpu_gives_the_same_features():
+    here, there = open_digits(), open_digits(device="cuda")
+    assert here.digest == there.digest
+    images = enlarged(28)[:100]
+    ours, theirs = extracted(here, images), extracted(there, images.cuda())
+    assert theirs[0].device.type == "cpu"
+    for a, b in zip(ours, theirs, strict=True):
+        # float64 on both, rounded to float32
+        assert b.numpy() == pytest.approx(a.numpy(), rel=1e-6, abs=1e-6)
 
 
 @pytest.mark.slow

@@ -30,8 +30,9 @@ cat stack chunk split split_with_sizes unbind select slice narrow movedim flip r
 repeat_interleave pad constant_pad_nd reflection_pad2d replication_pad2d pixel_shuffle
 pixel_unshuffle clone contiguous alias detach detach_ to _to_copy type_as lift_fresh_copy
 as_strided index index_select gather embedding tril triu
-add add_ sub sub_ rsub mul mul_ div div_ floor_divide pow sqrt rsqrt exp log abs neg square
-reciprocal clamp clamp_ clamp_min clamp_max maximum minimum addcmul addcdiv round floor ceil
+fill_ masked_fill_ add add_ sub sub_ rsub mul mul_ div div_ floor_divide fmod remainder pow sqrt
+rsqrt exp log abs neg square reciprocal clamp clamp_ clamp_min clamp_max maximum minimum addcmul
+addcdiv round floor ceil
 sin cos erf cumsum sum mean amax amin max min var std argmax
 eq ne gt ge lt le any all logical_and logical_or logical_not where masked_fill
 zeros ones full arange zeros_like ones_like full_like new_zeros new_ones new_full scalar_tensor
