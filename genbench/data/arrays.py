@@ -45,7 +45,7 @@ def open_npy(origin: Origin) -> Rows:
     check_size(origin, header, actual, what="")
     return Rows(
         origin,
-        lambda: origin.path.open("rb"),
+        origin.stream,
         offset=header.offset,
         shape=header.shape,
         dtype=header.dtype,

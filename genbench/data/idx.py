@@ -38,7 +38,7 @@ def open_idx(origin: Origin) -> Rows:
         packed = file.read(2) == _GZIP
 
     def open_stream() -> IO[bytes]:
-        return cast("IO[bytes]", gzip.open(origin.path)) if packed else origin.path.open("rb")
+        return cast("IO[bytes]", gzip.open(origin.path)) if packed else origin.stream()
 
     with origin.reading(), open_stream() as file:
         shape, dtype, offset = _read_header(file, origin)

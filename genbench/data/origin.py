@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, cast
 
 from genbench.errors import InputError
 
@@ -55,6 +56,10 @@ class Origin:
             raise self.fault("cannot be read: not enough memory") from error
         except _DAMAGE as error:
             raise self.fault(f"is damaged: {error}") from error
+
+    def stream(self) -> IO[bytes]:
+        """The file's bytes, unbuffered: what is read is what the file holds now."""
+        return cast("IO[bytes]", open(self.path, "rb", buffering=0))
 
     def file_size(self) -> int:
         """Bytes of the file; raises InputError unless it is a regular file that can be read."""

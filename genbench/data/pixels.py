@@ -48,8 +48,10 @@ class ArrayPictures:
         if x.dtype != np.uint8:
             # float16 holds no 8-bit level exactly once it is scaled
             x = x.astype(np.promote_types(x.dtype, np.float32), copy=False)
-            scaled = (x - self._low) * (255.0 / (self._high - self._low))
-            x = np.rint(scaled).clip(0, 255).astype(np.uint8)
+            x -= self._low
+            x *= 255.0 / (self._high - self._low)
+            np.rint(x, out=x).clip(0, 255, out=x)
+            x = x.astype(np.uint8)
         return np.ascontiguousarray(_channels_first(x, self._layout))
 
     def content(self, start: int, stop: int) -> Iterator[memoryview]:

@@ -76,17 +76,22 @@ class Rows:
         return rows
 
     def _strided(self, start: int, stop: int) -> np.ndarray:
-        if self._plain:
-            whole = np.memmap(
-                self.origin.path, self._stored, "r", self._offset, self.shape, order="F"
-            )
-            return whole[start:stop]
+        if not self._plain:
+            return self._unpacked()[start:stop].copy()
+        columns = math.prod(self.shape[1:])  # of len(self) values each, one behind the other
+        content = np.empty((columns, stop - start), self._stored)
+        for column, values in enumerate(content):
+            place = column * len(self) + start
+            self._fill(values, self._offset + place * self._stored.itemsize)
+        return content.T.reshape((stop - start, *self.shape[1:]), order="F")
+
+    def _unpacked(self) -> np.ndarray:
         if self._whole is None:
             self._check_fits()
             content = np.empty(math.prod(self.shape), self._stored)
             self._fill(content, self._offset)
             self._whole = content.reshape(self.shape, order="F")
-        return self._whole[start:stop].copy()
+        return self._whole
 
     def _fill(self, rows: np.ndarray, position: int) -> None:
         """Read `rows` from the byte at `position` on."""
@@ -105,7 +110,7 @@ class Rows:
         if stream is None or (not self._plain and stream.tell() > position):
             stream = self._stream = self._open_stream()
         gap = position - stream.tell()
-        if 0 < gap < _SKIP:  # a seek makes zipfile forget its checksum
+        if not self._plain and 0 < gap < _SKIP:  # a seek makes zipfile forget its checksum
             stream.read(gap)
         elif gap:
             stream.seek(position)

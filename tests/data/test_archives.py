@@ -10,7 +10,7 @@ import torch
 from safetensors.numpy import save_file
 from safetensors.torch import save_file as save_torch
 
-from genbench.data import open_samples
+from genbench.data import open_samples, rows
 from genbench.data.idx import open_idx
 from genbench.data.origin import Origin
 from genbench.errors import InputError
@@ -120,6 +120,18 @@ def test_an_array_that_is_not_certain_is_not_guessed(tmp_path, arrays):
     line = f"must hold exactly one of .*, got {', '.join(sorted(arrays))}$"
     with pytest.raises(InputError, match=line):
         open_samples(tmp_path / "x.npz")
+
+
+def test_what_must_be_read_whole_has_a_limit(tmp_path, monkeypatch):
+    monkeypatch.setattr(rows, "WHOLE_LIMIT", 200)
+    np.savez(tmp_path / "c.npz", features=FEATURES, probabilities=np.ones((20, 3)))
+    np.savez(tmp_path / "f.npz", features=np.asfortranarray(FEATURES))
+    samples = open_samples(tmp_path / "c.npz")
+    np.testing.assert_array_equal(samples.read(0, 20), FEATURES)  # 240 bytes, by rows
+    with pytest.raises(InputError, match="480 bytes that must be read whole; at most 200"):
+        samples.extra("probabilities")
+    with pytest.raises(InputError, match="240 bytes that must be read whole; at most 200"):
+        open_samples(tmp_path / "f.npz").read(0, 1)
 
 
 def test_extras_of_another_length(tmp_path):

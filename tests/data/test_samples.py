@@ -1,6 +1,7 @@
 """What a path holds: layouts, value ranges, digests, parts; hand-made files against hand values."""
 
 import os
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -81,6 +82,12 @@ def test_other_numbers_than_bytes_are_no_pictures(tmp_path, dtype):
         open_samples(stored(tmp_path / "x.npy", np.ones((4, 8, 8), dtype)))
     with pytest.raises(InputError, match=r"must hold features as float16, 32 or 64"):
         open_samples(stored(tmp_path / "y.npy", np.ones((4, 8), dtype)))
+
+
+def test_flattened_pictures_are_told_their_shapes(tmp_path):
+    line = r"got uint8 \(4, 64\); pictures are \(N, H, W\), \(N, C, H, W\) or \(N, H, W, C\)$"
+    with pytest.raises(InputError, match=line):
+        open_samples(stored(tmp_path / "x.npy", np.ones((4, 64), np.uint8)))
 
 
 @pytest.mark.parametrize("dtype", ["<f2", "<f4", "<f8"])
@@ -216,27 +223,28 @@ def test_a_change_that_keeps_size_and_time_is_noticed(tmp_path):
     assert before.digest(0, 3) == open_samples(path).digest(0, 3)
 
 
-def test_a_file_cut_after_it_was_opened(tmp_path):
-    path = stored(tmp_path / "x.npy", np.zeros((100, 100)))
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_a_file_cut_after_it_was_opened(tmp_path, order):
+    path = stored(tmp_path / "x.npy", np.zeros((100, 100), order=order))
     samples = open_samples(path)
     os.truncate(path, 1000)
     with pytest.raises(InputError, match=r"x\.npy ended \d+ bytes early"):
         samples.read(0, 100)
 
 
-def test_a_part_of_a_huge_file_is_read_alone(tmp_path):
+@pytest.mark.parametrize("fortran", [False, True])
+def test_a_part_of_a_huge_file_is_read_alone(tmp_path, fortran):
     """8 GiB, sparse: reading it whole would not fit in the memory that is allowed here."""
     path = tmp_path / "x.npy"
     shape = (2**20, 2**11)
     with path.open("wb") as file:
-        header = {"descr": "<f4", "fortran_order": False, "shape": shape}
+        header = {"descr": "<f4", "fortran_order": fortran, "shape": shape}
         np.lib.format.write_array_header_1_0(file, header)
         offset = file.tell()
         file.truncate(offset + 4 * shape[0] * shape[1])
-        file.seek(offset + 4 * shape[1] * 1_000_000)
-        file.write(np.arange(shape[1], dtype="<f4").tobytes())
-    import tracemalloc
-
+    stored_rows = np.memmap(path, "<f4", "r+", offset, shape, order="F" if fortran else "C")
+    stored_rows[1_000_000] = np.arange(shape[1])
+    del stored_rows
     tracemalloc.start()
     try:
         samples = open_samples(path)
