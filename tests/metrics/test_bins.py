@@ -232,3 +232,10 @@ def test_bad_input_is_refused(change, words):
     for metric in (different_bins, different_bins_estimate):
         with pytest.raises(InputError, match=words):
             metric(**{**arguments, **change})
+
+
+@pytest.mark.cuda
+def test_cuda_agrees():
+    real, fake = normal(1000, 8), normal(800, 8, seed=1) * 1.2
+    found = different_bins(real=real.cuda(), fake=fake.cuda(), bins=20)
+    assert found == different_bins(real=real, fake=fake, bins=20)

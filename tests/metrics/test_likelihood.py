@@ -85,11 +85,10 @@ def test_rescaled_data_take_the_same_bits(values, dimensions, width):
     assert nats(y) - nats(x) == pytest.approx(dimensions * math.log(width), abs=1e-9)
 
 
-@given(st.lists(st.floats(-1e5, 1e5), min_size=2, max_size=50), st.randoms())
-def test_order_does_not_matter(values, random):
+@given(st.lists(st.floats(-1e5, 1e5), min_size=2, max_size=50))
+def test_order_does_not_matter(values):
     x = torch.tensor(values, dtype=torch.float64)
-    random.shuffle(values)
-    shuffled = torch.tensor(values, dtype=torch.float64)
+    shuffled = torch.tensor(sorted(values), dtype=torch.float64)
     assert bits_per_dim(x, dimensions=3) == bits_per_dim(shuffled, dimensions=3)
     assert nats_estimate(x) == nats_estimate(shuffled)
 

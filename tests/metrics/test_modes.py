@@ -201,3 +201,9 @@ def test_the_interval_of_the_modes_is_that_of_their_loss():
     # the share of losses among 2,000 draws moves the deviation by less than 2 %
     assert found.modes.standard_error == pytest.approx(error, rel=0.02)
     assert found.modes.value == 6
+
+
+@pytest.mark.cuda
+def test_cuda_agrees():
+    x = RING.sample(5_000, torch.Generator().manual_seed(9))
+    assert mode_coverage(x.cuda(), RING) == mode_coverage(x, RING)
