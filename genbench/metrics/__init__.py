@@ -178,8 +178,10 @@ CATALOG = {
 
 # Short names that --metrics takes too.
 ALIASES = {
+    "bpd": "bits_per_dim",
     "fid": "frechet_distance",
     "fid_infinity": "frechet_distance_infinity",
+    "is": "inception_score",
     "isc": "inception_score",
     "kid": "kernel_distance",
     "modes": "mode_coverage",

@@ -17,10 +17,12 @@ BETTER = {
     "density": "higher",
     "coverage": "higher",
     "different_bins": "lower",
+    "different_bins_share": "lower",
     "jensen_shannon": "lower",
     "ms_ssim_diversity": "lower",
     "psnr": "higher",
     "ssim": "higher",
+    "ms_ssim": "higher",
     "bits_per_dim": "lower",
     "nats": "lower",
     "modes": "higher",
@@ -29,6 +31,9 @@ BETTER = {
     "kl": "lower",
     "kl_off_mode": "lower",
     "knn_divergence": "lower",
+    "authentic": "higher",
+    "exact_copies": "lower",
+    "near_copies": "lower",
 }
 
 

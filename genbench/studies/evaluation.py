@@ -27,8 +27,9 @@ from genbench.studies.cache import Cache, default_folder
 from genbench.studies.cells import code_version
 from genbench.studies.evidence import Evidence, Setting, Side
 from genbench.studies.inputs import check_inputs, chosen_metrics
-from genbench.studies.judges import JUDGES, USE_FEATURES, Measured, Need, Verdict
+from genbench.studies.judges import JUDGES
 from genbench.studies.known_modes import open_modes
+from genbench.studies.verdicts import USE_FEATURES, Measured, Need, Verdict
 
 PathLike = str | os.PathLike[str]
 LEVEL = 0.95
@@ -74,8 +75,11 @@ def evaluate(
         for role, path in (("real", Path(real)), ("fake", Path(fake)))
     }
     names = check_inputs(asked, sides, features=features, modes=modes, level=level)
+    chosen = "inception" if features is None else features
+    extractor = _extractor(names, sides, chosen, weights=weights, trust=trust, device=device)
     setting = Setting(
-        extractor=_extractor(names, sides, features, weights=weights, trust=trust, device=device),
+        extractor=extractor,
+        inception=extractor is not None and str(chosen) == "inception",
         cache=Cache(Path(cache) if cache else default_folder(), note=stages.note),
         stages=stages,
         device=device,
@@ -114,13 +118,13 @@ def write_row(path: Path, row: dict[str, Any]) -> None:
 
 
 def _extractor(
-    names: Sequence[str], sides: dict[str, Samples], features: PathLike | None, **options: Any
+    names: Sequence[str], sides: dict[str, Samples], features: PathLike, **options: Any
 ) -> Extractor | None:
     """The extractor where a metric asks for features of images."""
     images = any(samples.kind == "images" for samples in sides.values())
     if not images or not any(JUDGES[name].needs in USE_FEATURES for name in names):
         return None
-    return open_extractor("inception" if features is None else features, **options)
+    return open_extractor(features, **options)
 
 
 def _row(evidence: Evidence, verdicts: dict[str, Verdict]) -> dict[str, Any]:
@@ -128,6 +132,7 @@ def _row(evidence: Evidence, verdicts: dict[str, Verdict]) -> dict[str, Any]:
     extractor = evidence.real.setting.extractor
     return {
         **{key: _finite(_value(score)) for key, score in scores.items()},
+        **{key: x for v in verdicts.values() for key, x in v.details.items()},
         "metrics": {name: list(verdict.scores) for name, verdict in verdicts.items()},
         "conventions": {name: verdict.conventions for name, verdict in verdicts.items()},
         "perfect": {key: x for v in verdicts.values() for key, x in v.perfect.items()},

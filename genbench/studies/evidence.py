@@ -22,9 +22,14 @@ from genbench.studies.extraction import Extraction, Images, content_digest, extr
 
 @dataclass(frozen=True)
 class Setting:
-    """What both sets share. probabilities: whether a judge wants the classifier's output."""
+    """What both sets share.
+
+    inception: whether torch-fidelity's key names apply. probabilities: whether a judge wants the
+    classifier's output.
+    """
 
     extractor: Extractor | None
+    inception: bool
     cache: Cache
     stages: Stages
     device: str
@@ -137,8 +142,7 @@ class Evidence:
     @property
     def inception(self) -> bool:
         """Whether torch-fidelity's key names apply."""
-        extractor = self.real.setting.extractor
-        return extractor is not None and extractor.name == "inception"
+        return self.real.setting.inception
 
     def told(self, stage: str) -> Callable[[int, int], None]:
         """Progress of one stage, as the metrics report it."""

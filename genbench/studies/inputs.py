@@ -9,7 +9,8 @@ from genbench.catalog import unknown_name
 from genbench.data.samples import Samples
 from genbench.errors import InputError
 from genbench.metrics import ALIASES
-from genbench.studies.judges import JUDGES, Need
+from genbench.studies.judges import JUDGES
+from genbench.studies.verdicts import Need
 
 PathLike = str | os.PathLike[str]
 Sides = Mapping[str, Samples]
@@ -92,15 +93,12 @@ def _given(needs: str, sides: Sides, modes: PathLike | None) -> bool:
         return fake.kind == "images" or fake.extra("probabilities") is not None
     if needs == Need.LOG_PROB:
         return real.extra("log_prob") is not None
-    if needs == Need.PAIRS:
-        return kinds == {"images"} and (len(real), real.shape) == (len(fake), fake.shape)
+    if needs in (Need.PAIRS, Need.IMAGES):
+        alike = kinds == {"images"} and real.shape == fake.shape
+        return alike and (needs == Need.IMAGES or len(real) == len(fake))
     if needs == Need.MODES:
         return fake.kind == "features" and modes is not None
-    return {
-        Need.FEATURES: "moments" not in kinds,
-        Need.MOMENTS: True,
-        Need.IMAGES: fake.kind == "images",
-    }[needs]
+    return needs == Need.MOMENTS or "moments" not in kinds
 
 
 def _size(samples: Samples) -> str:

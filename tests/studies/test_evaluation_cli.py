@@ -6,9 +6,12 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from digit_files import digits, save_array, save_folder
 
 from genbench.cli import main
@@ -157,6 +160,22 @@ def test_options_reach_their_places(capsys, files):
     assert row["extractor"]["batch_size"] == 7
     row = row_of(capsys, files, "grey", "floats", *images, "--value-range", "symmetric")
     assert "as told" in row["fake"]["conventions"]["values"]
+
+
+def test_an_extractors_weights_and_trust(capsys, files, tmp_path):
+    sets = ["--real", files["grey"], "--fake", files["floats"], "--metrics", "prdc", "--json"]
+    code, _, err = run(capsys, *sets, "--features", "digits", "--weights", tmp_path / "none")
+    assert code == 2 and "weights: " in err and len(err.splitlines()) == 1
+    with warnings.catch_warnings(action="ignore"):  # torch calls TorchScript deprecated
+        script: Any = torch.jit.trace(torch.nn.Flatten(), torch.zeros(2, 1, 8, 8))
+        script.save(tmp_path / "flat.ts")
+    code, _, err = run(capsys, *sets, "--features", tmp_path / "flat.ts")
+    assert code == 2 and "--trust" in err and len(err.splitlines()) == 1
+    code, out, _ = run(capsys, *sets, "--features", tmp_path / "flat.ts", "--trust")
+    raw = run(capsys, *sets, "--features", "raw")[1]
+    row, same = json.loads(out), json.loads(raw)
+    assert code == 0 and row["extractor"]["name"] == "flat.ts"
+    assert all(row[key] == same[key] for key in row["metrics"]["precision_recall"])
 
 
 def test_the_row_goes_to_a_file_too(capsys, files, tmp_path):

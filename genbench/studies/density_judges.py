@@ -1,0 +1,70 @@
+"""Metrics of densities and of points with known modes, as `genbench evaluate` calls them."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from genbench import metrics
+from genbench.data.pixels import RANGES
+from genbench.data.samples import Samples
+from genbench.studies.evidence import Evidence
+from genbench.studies.verdicts import Verdict
+
+
+def bits_per_dim(e: Evidence) -> Verdict:
+    """Of the densities beside the reals, in the units of the values stored there."""
+    samples = e.real.samples
+    span, dimensions = _value_range(samples), math.prod(samples.shape)
+    given: dict[str, Any] = {"dimensions": dimensions, "value_range": span}
+    score = (
+        metrics.bits_per_dim(_log_prob(samples), **given)
+        if e.level is None
+        else metrics.bits_per_dim_estimate(_log_prob(samples), **given, level=e.level)
+    )
+    units = f"256 levels scaled to [{span[0]:g}, {span[1]:g})" if span else "as stored, not shifted"
+    return Verdict(
+        {"bits_per_dim": score}, f"log densities in nats over {dimensions} dimensions; {units}"
+    )
+
+
+def nats(e: Evidence) -> Verdict:
+    """Mean negative log density of a row."""
+    given = _log_prob(e.real.samples)
+    score = metrics.nats(given) if e.level is None else metrics.nats_estimate(given, level=e.level)
+    return Verdict({"nats": score}, "mean negative log density of a row, in the stored units")
+
+
+def mode_coverage(e: Evidence) -> Verdict:
+    """Of the fakes, against the modes of --modes."""
+    assert e.modes is not None  # see Need.MODES
+    samples = e.fake.features
+    found = (
+        metrics.mode_coverage(samples, e.modes)
+        if e.level is None
+        else metrics.mode_coverage_estimate(samples, e.modes, level=e.level)
+    )
+    return Verdict(
+        found._asdict(),
+        "high quality: within 3 sigma of the nearest mode; a mode is held by a fifth of its "
+        "weight; KL in nats, of high-quality samples and with one bin for all others",
+        metrics.perfect_sampler(e.modes, len(samples))._asdict(),
+    )
+
+
+def _log_prob(samples: Samples) -> Tensor:
+    given = samples.extra("log_prob")
+    assert given is not None  # see Need.LOG_PROB
+    return torch.from_numpy(given)
+
+
+def _value_range(samples: Samples) -> tuple[float, float] | None:
+    """The range of floating pictures, whose units the densities have; None for all others."""
+    rule = samples.conventions.get("values", "")
+    for low, high in RANGES.values():
+        if samples.kind == "images" and rule.startswith(f"floating in [{low:g}, {high:g}]"):
+            return low, high
+    return None
