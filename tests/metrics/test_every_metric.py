@@ -177,7 +177,7 @@ def test_duplicates_and_constant_columns_have_a_value(law: Law):
 @every
 @pytest.mark.parametrize("argument", ["real", "fake"])
 def test_bad_input_names_its_argument(law: Law, argument: str):
-    given_sets = dict(zip(("real", "fake"), clouds(7), strict=True))
+    given_sets: dict[str, Tensor] = dict(zip(("real", "fake"), clouds(7), strict=True))
 
     def refused(value: object) -> str:
         with pytest.raises(InputError) as caught:
