@@ -32,6 +32,8 @@ def tables(rows: Rows) -> dict[tuple[str, str, str], Table]:
     """(op, direction, dtype) -> its table. Errors: BadInput for rows of an older format."""
     found: dict[tuple[str, str, str], Table] = {}
     for (group, variant), row in rows.items():
+        if "metric" in row:
+            continue
         if lacking := [name for name in NEEDED if name not in row]:
             raise BadInput(f"{group}, {variant} lacks {', '.join(lacking)}; record it again")
         size = row["elements"].bit_length() - 1
@@ -43,6 +45,7 @@ def tables(rows: Rows) -> dict[tuple[str, str, str], Table]:
 def page(rows: Rows, source: str, picture: str) -> str:
     """The whole document. source, picture: as the document names them."""
     by_table = tables(rows)
+    shown = ["", f"![nanoseconds an element of every variant, by size]({picture})"]
     lines = [
         f"# Measured: {Path(source).stem}",
         "",
@@ -50,13 +53,27 @@ def page(rows: Rows, source: str, picture: str) -> str:
         "Medians in microseconds; [what the rows and columns mean](../benchmarks.md).",
         "",
         *machine_lines(rows),
-        "",
-        f"![nanoseconds an element of every variant, by size]({picture})",
+        *(shown if by_table else []),
     ]
     for (op, direction, dtype), table in by_table.items():
         half = "" if dtype == "float32" else f", {dtype}"
         lines += ["", f"## {op}, {direction}{half}", "", *table_lines(table)]
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, *metric_lines(rows)]) + "\n"
+
+
+def metric_lines(rows: Rows) -> list[str]:
+    """A table for the metrics: seconds, peak memory, and what ours is worth."""
+    found = {key: row for key, row in rows.items() if "metric" in row}
+    if not found:
+        return []
+    heads = ["", "variant", "seconds", "MiB beside the features", "times genbench's"]
+    lines = ["", "## Metrics", "", row_line(heads), row_line(["---", "---", *["---:"] * 3])]
+    for (group, variant), row in found.items():
+        ours = found.get((group, "genbench"))
+        times = f"{row['median_us'] / ours['median_us']:.1f}" if ours else ""
+        cells = [f"{row['median_us'] / 1e6:.3g}", number(row["extra_mib"]), times]
+        lines.append(row_line([group, variant, *cells]))
+    return lines
 
 
 def machine_lines(rows: Rows) -> list[str]:
@@ -178,8 +195,9 @@ def write(source: Path, out: Path, readme: Path | None) -> Iterator[Path]:
     out.mkdir(parents=True, exist_ok=True)
     text.write_text(content)
     yield text
-    draw(tables(rows), picture)
-    yield picture
+    if by_table := tables(rows):
+        draw(by_table, picture)
+        yield picture
     if readme is not None:
         readme.write_text(short)
         yield readme
