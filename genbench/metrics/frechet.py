@@ -17,7 +17,7 @@ from torch import Tensor
 from genbench.errors import InputError
 from genbench.metrics.checks import feature_matrix, feature_pair
 from genbench.metrics.moments import Moments
-from genbench.metrics.reductions import gram, single_threaded
+from genbench.metrics.reductions import add_gram, asymmetry, product, single_threaded
 
 EPS = torch.finfo(torch.float64).eps
 LEAST_TERMS = 32  # in few columns too, sums over rows and LAPACK round by more than d EPS
@@ -111,13 +111,13 @@ def side_of_moments(moments: Any, *, argument: str) -> Side:
     covariance = feature_matrix(covariance, argument=f"{argument}, covariance")
     rounding = d * torch.finfo(covariance.dtype).eps
     covariance = covariance.double()
-    largest, askew = covariance.abs().max().item(), (covariance - covariance.T).abs().max().item()
+    largest, askew = covariance.abs().max().item(), asymmetry(covariance)
     if askew > rounding * largest:
         raise InputError(
             f"{argument}: the covariance must be symmetric, is off by {askew:.3g} "
             f"of at most {rounding * largest:.3g}"
         )
-    covariance = (covariance + covariance.T) / 2
+    covariance = (covariance + covariance.T) / 2 if askew else covariance
     root = covariance_root(covariance, argument=argument, rounding=rounding)
     return Side(mean.double(), root, covariance.trace().item())
 
@@ -128,7 +128,7 @@ def distance(a: Side, b: Side) -> float:
     if torch.equal(a.mean, b.mean) and torch.equal(a.root, b.root):
         return 0.0
     apart = (a.mean - b.mean).square().sum().item()
-    cross = a.root.T @ b.root
+    cross = product(a.root, b.root)
     traces = a.trace + b.trace
     shared, error = 0.0, math.inf
     if min(cross.shape) > SMALL:
@@ -182,7 +182,10 @@ def sum_by_eigenvalues(cross: Tensor) -> tuple[float, float]:
     They are roots of the eigenvalues of the smaller Gram matrix. One that is off by `noise` moves
     its root by noise / (2 root), without a common sign, and by root(noise) where the truth is 0.
     """
-    values = torch.linalg.eigvalsh(gram(cross if cross.shape[0] >= cross.shape[1] else cross.T))
+    tall = cross if cross.shape[0] >= cross.shape[1] else cross.T
+    squares = tall.new_zeros(tall.shape[1], tall.shape[1])
+    add_gram(squares, tall)
+    values = torch.linalg.eigvalsh(squares, UPLO="U")
     noise = len(values) ** 0.5 * EPS * values[-1]
     roots = values.clamp(min=0).sqrt()
     lost = (values <= noise).sum() * noise.sqrt()

@@ -18,7 +18,7 @@ from genbench.metrics.checks import feature_pair
 from genbench.metrics.frechet import EPS, Side, distance, side_of_rows, warn_of_few_rows
 from genbench.metrics.intervals import Estimate, bootstrap_estimate, normal_estimate
 from genbench.metrics.moments import CHUNK
-from genbench.metrics.reductions import gram, single_threaded
+from genbench.metrics.reductions import gram, product, single_threaded
 
 SPLITS = 4
 
@@ -126,7 +126,7 @@ def spread_by_influence(real: Tensor, fake: Tensor, sides: tuple[Side, Side]) ->
     if a.root.shape[1] < b.root.shape[1]:
         swapped = spread_by_influence(fake, real, (b, a))
         return None if swapped is None else Spread(swapped.fake, swapped.real)
-    squares, v = torch.linalg.eigh(gram(a.root.T @ b.root))  # s^2 (r,), V (r, r)
+    squares, v = torch.linalg.eigh(gram(product(a.root, b.root)))  # s^2 (r,), V (r, r)
     if squares[0] <= len(squares) * EPS * squares[-1]:
         return None
     s = squares.sqrt()

@@ -35,7 +35,8 @@ class Moments:
         self._joined = 0  # rows in _mean and _sums
         self._mean = torch.zeros(width, **wide)
         self._sums = torch.zeros(width, width, **wide)  # on and above the diagonal
-        self._waiting = torch.zeros(CHUNK, width, **wide)  # the first _held rows
+        # the first _held rows wait; one more place for the step between two means
+        self._waiting = torch.zeros(CHUNK + 1, width, **wide)
         self._held = 0
 
     @property
@@ -61,7 +62,7 @@ class Moments:
     def covariance(self) -> Tensor:
         """(d, d) float64, over N - 1, exactly symmetric; InputError with fewer than 2 rows."""
         self._refuse_fewer(2)
-        return symmetric(self._finished()._sums) / (self.count - 1)
+        return symmetric(self._finished()._sums).div_(self.count - 1)
 
     @single_threaded()
     def update(self, features: Any) -> None:
@@ -92,7 +93,10 @@ class Moments:
         if self._held:
             self._join_waiting()
         rest = other._finished()
-        self._join(rest._joined, rest._mean.to(self._mean.device), rest._sums, None)
+        if rest._joined:
+            self._sums += rest._sums.to(self._sums.device)
+            between = self._move_mean(rest._joined, rest._mean.to(self._mean.device))
+            add_gram(self._sums, between[None])
 
     def state_dict(self) -> dict[str, Tensor]:
         """Tensors alone: what `from_state_dict` goes on from, bit for bit."""
@@ -135,20 +139,17 @@ class Moments:
         return self._waiting[: self._held].mean(dim=0)
 
     def _join_waiting(self) -> None:
-        mean = self._waiting_mean()
-        self._join(self._held, mean, None, self._waiting[: self._held] - mean)
+        """Centres the waiting rows in their place and adds their products."""
+        mean, n = self._waiting_mean(), self._held
+        self._waiting[:n] -= mean
+        self._waiting[n] = self._move_mean(n, mean)
+        add_gram(self._sums, self._waiting[: n + 1])
         self._held = 0
 
-    def _join(self, n: int, mean: Tensor, sums: Tensor | None, centred: Tensor | None) -> None:
-        """n rows with this mean and these sums of products about it, or their centred rows."""
-        total = self._joined + n
-        if n == 0:
-            return
-        apart = mean - self._mean  # (d,)
+    def _move_mean(self, n: int, mean: Tensor) -> Tensor:
+        """Takes in the mean of n rows; gives the row (d,) whose products go to the sums for it."""
+        apart, total = mean - self._mean, self._joined + n
         between = apart * (self._joined * n / total) ** 0.5
-        rows = between[None] if centred is None else torch.cat([centred, between[None]])
-        add_gram(self._sums, rows)
-        if sums is not None:
-            self._sums += sums.to(self._sums.device)
         self._mean = self._mean + apart * (n / total)
         self._joined = total
+        return between

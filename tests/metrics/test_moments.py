@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from genbench.errors import InputError
 from genbench.metrics.moments import CHUNK, Moments
-from genbench.metrics.reductions import gram, single_threaded
+from genbench.metrics.reductions import asymmetry, gram, product, single_threaded
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -88,6 +88,33 @@ def test_the_gram_matrix_is_the_product_and_symmetric():
     assert torch.equal(found, found.T)
     # 40 products of size one
     torch.testing.assert_close(found, x.T @ x, rtol=0, atol=1e-13)
+
+
+@pytest.mark.parametrize("lower", [(False, False), (True, False), (True, True)])
+def test_a_product_by_tiles_is_the_product(lower):
+    a, b = rows_of(1100, 1100, 0), rows_of(1100, 1100, 1)
+    a, b = a.tril() if lower[0] else a, b.tril() if lower[1] else b
+    # 1100 products of size one
+    torch.testing.assert_close(product(a, b), a.T @ b, rtol=0, atol=1e-11)
+    torch.testing.assert_close(product(a, b[:, :700]), a.T @ b[:, :700], rtol=0, atol=1e-11)
+    before, found = torch.get_num_threads(), []
+    try:
+        for threads in (1, 3):
+            torch.set_num_threads(threads)
+            found.append(product(a, b))
+    finally:
+        torch.set_num_threads(before)
+    assert torch.equal(*found)
+
+
+def test_asymmetry_is_found_in_every_tile():
+    x = rows_of(1100, 1100)
+    x = x + x.T
+    assert asymmetry(x) == 0
+    for i, j in ((3, 5), (1090, 2), (2, 1090), (600, 1030)):
+        y = x.clone()
+        y[i, j] += 0.5
+        assert asymmetry(y) == pytest.approx(0.5)
 
 
 def test_threads_come_back_after_an_error():
