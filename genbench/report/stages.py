@@ -27,16 +27,16 @@ class StageLines(Stages):
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream or sys.stderr
-        self._stage, self._begun, self._told, self._first = "", 0.0, 0.0, 0
+        self._first: dict[str, tuple[float, int]] = {}  # when a stage began, and at how much
+        self._told: dict[str, float] = {}
 
     def advance(self, stage: str, done: int, of: int) -> None:
         now = time.monotonic()
-        if stage != self._stage:
-            self._stage, self._begun, self._told, self._first = stage, now, now, done
-        if now - self._told < EVERY_S:
+        begun, before = self._first.setdefault(stage, (now, done))
+        if now - self._told.setdefault(stage, begun) < EVERY_S:
             return
-        self._told = now
-        left = (now - self._begun) / max(done - self._first, 1) * (of - done)
+        self._told[stage] = now
+        left = (now - begun) / max(done - before, 1) * (of - done)
         self.note(f"{stage}: {done} of {of}, about {_duration(left)} left")
 
     def note(self, text: str) -> None:

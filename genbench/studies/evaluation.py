@@ -99,7 +99,11 @@ def _judged(names: Sequence[str], evidence: Evidence) -> dict[str, Any]:
     try:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", UserWarning)  # in every row, not in a process's first
-            row = _row(evidence, {name: JUDGES[name].judge(evidence) for name in names})
+            verdicts = {}
+            for number, name in enumerate(names):
+                setting.stages.advance("metrics", number, len(names))
+                verdicts[name] = JUDGES[name].judge(evidence)
+            row = _row(evidence, verdicts)
     finally:
         setting.stages.close()
     setting.cache.finish(evidence.fake.passing_keys)
@@ -122,9 +126,18 @@ def _extractor(
 ) -> Extractor | None:
     """The extractor where a metric asks for features of images."""
     images = any(samples.kind == "images" for samples in sides.values())
-    if not images or not any(JUDGES[name].needs in USE_FEATURES for name in names):
+    needs = {JUDGES[name].needs for name in names}
+    if not images or needs.isdisjoint(USE_FEATURES):
         return None
-    return open_extractor(features, **options)
+    extractor = open_extractor(features, **options)
+    if Need.PROBABILITIES in needs and sides["fake"].kind == "images":
+        first = extractor(torch.from_numpy(sides["fake"].read(0, 1)))
+        if first.probabilities is None:
+            raise InputError(
+                f"metrics: inception_score needs class probabilities, and '{extractor.name}' "
+                "gives none; --features digits does, or an array probabilities beside features"
+            )
+    return extractor
 
 
 def _row(evidence: Evidence, verdicts: dict[str, Verdict]) -> dict[str, Any]:

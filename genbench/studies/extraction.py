@@ -11,7 +11,7 @@ import torch
 from genbench.data.samples import Samples
 from genbench.errors import InputError
 from genbench.files import sha256
-from genbench.metrics.extractors import Extracted, Extractor
+from genbench.metrics.extractors import Extractor
 from genbench.studies.cache import Arrays, Cache, cache_key, source_digest
 
 CHUNK = 256  # images: half a minute of Inception on two cores is the most that a kill loses
@@ -31,7 +31,7 @@ class Images(NamedTuple):
     extractor: Extractor
     batch_size: int
     device: str  # the extractor's: it sees to the transfers
-    probabilities: bool  # whether the classifier's output is wanted too
+    probabilities: bool  # whether a classifier's output is wanted too
 
     def key(self, start: int, stop: int) -> str:
         """What the features of these rows depend on."""
@@ -96,12 +96,6 @@ def _extract_chunk(images: Images, start: int, stop: int) -> Arrays:
     parts = [images.extractor(batch) for batch in pixels.split(images.batch_size)]
     arrays = {"features": torch.cat([part.features for part in parts]).numpy()}
     if images.probabilities:
-        arrays["probabilities"] = _probabilities(parts, images.extractor.name)
+        given = [part.probabilities for part in parts if part.probabilities is not None]
+        arrays["probabilities"] = torch.cat(given).numpy()
     return arrays
-
-
-def _probabilities(parts: list[Extracted], name: str) -> np.ndarray:
-    given = [part.probabilities for part in parts if part.probabilities is not None]
-    if len(given) < len(parts):
-        raise InputError(f"features: '{name}' is no classifier and gives no probabilities")
-    return torch.cat(given).numpy()

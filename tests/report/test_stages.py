@@ -33,7 +33,7 @@ def test_lines_come_at_intervals_and_say_what_is_left(clock):
     ]
 
 
-def test_a_quick_stage_says_nothing_and_the_next_begins_anew(clock):
+def test_a_quick_stage_says_nothing(clock):
     stream = io.StringIO()
     lines = StageLines(stream)
     for stage in ("real", "fake"):
@@ -43,6 +43,18 @@ def test_a_quick_stage_says_nothing_and_the_next_begins_anew(clock):
     assert stream.getvalue() == ""
     lines.note("cache: gone")
     assert stream.getvalue() == "cache: gone\n"
+
+
+def test_a_stage_between_others_keeps_its_time(clock):
+    stream = io.StringIO()
+    lines = StageLines(stream)
+    lines.advance("metrics", 0, 3)
+    for second in range(8):
+        clock[0] = float(second)
+        lines.advance("pairs", second, 8)
+    clock[0] = 30.0
+    lines.advance("metrics", 2, 3)
+    assert stream.getvalue() == "metrics: 2 of 3, about 15 s left\n"
 
 
 def test_bars_and_notes_on_a_terminal(monkeypatch):

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -206,24 +207,64 @@ def test_long_work_is_told_on_stderr_alone(capsys, files, monkeypatch):
     assert "real: images through raw: 40 of 40, about 0 s left" in err.splitlines()
 
 
-def test_ctrl_c_is_one_line_and_130(tmp_path, files):
-    pictures = save_array(tmp_path / "many.npy", np.tile(digits(0, 1_500), (40, 1, 1)))
-    command = [sys.executable, "-m", "genbench", "evaluate", "--features", "digits"]
+@pytest.fixture
+def slow(tmp_path, files):
+    """Arguments whose extraction takes seconds: six chunks of real pictures."""
+    many = save_array(tmp_path / "many.npy", digits(0, 1_536))
+    return ["--real", str(many), "--fake", str(files["grey"]), "--features", "digits", "--json"]
+
+
+def stopped(arguments, cache, with_signal):
+    """Exit code, output and errors of a command that gets a signal after its first chunk."""
     process = subprocess.Popen(
-        [*command, "--real", str(pictures), "--fake", str(files["grey"])],
+        [sys.executable, "-m", "genbench", "evaluate", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "GENBENCH_CACHE": str(tmp_path / "cache")},
+        env={**os.environ, "GENBENCH_CACHE": str(cache)},
     )
     deadline = time.monotonic() + 60
-    while not list((tmp_path / "cache").rglob("*.safetensors")):
+    while not chunks(cache):
         assert time.monotonic() < deadline and process.poll() is None
-        time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
+        time.sleep(0.01)
+    process.send_signal(with_signal)
     out, err = process.communicate(timeout=30)
-    assert process.returncode == 130 and out == ""
+    return process.returncode, out, err
+
+
+def chunks(cache):
+    return set(cache.rglob("*.safetensors"))
+
+
+@pytest.mark.filterwarnings("ignore:frechet distance")  # 40 fakes: few, to be quick
+def test_a_killed_evaluation_goes_on_to_the_same_row(capsys, slow, cache, tmp_path):
+    code, out, _ = stopped(slow, cache, signal.SIGKILL)
+    assert code == -signal.SIGKILL and out == ""
+    before = {path: path.stat().st_ino for path in chunks(cache)}
+    assert 1 <= len(before) < 6
+    resumed = json.loads(run(capsys, *slow)[1])
+    # the chunks from before the kill were read, not written again
+    assert before.items() <= {path: path.stat().st_ino for path in chunks(cache)}.items()
+    fresh = json.loads(run(capsys, *slow, "--cache", tmp_path / "fresh")[1])
+    assert {**resumed, "seconds": 0} == {**fresh, "seconds": 0}
+    names = {path.name for path in chunks(cache)}
+    assert names == {path.name for path in chunks(tmp_path / "fresh")}
+    assert len(names) == 7  # six chunks and the moments
+
+
+def test_ctrl_c_is_one_line_and_130(slow, cache):
+    code, out, err = stopped(slow, cache, signal.SIGINT)
+    assert code == 130 and out == ""
     assert err == "interrupted; the same command goes on from the cache\n"
+
+
+def test_an_idx_file_holds_the_same_pictures(capsys, files, tmp_path):
+    pictures = digits(0, 40)
+    header = struct.pack(">HBB3I", 0, 8, 3, *pictures.shape)  # uint8, three axes
+    files = {**files, "idx": tmp_path / "train-images-idx3-ubyte"}
+    files["idx"].write_bytes(header + pictures.tobytes())
+    row = row_of(capsys, files, "idx", "grey", "--features", "raw", "--metrics", "fid", "prdc")
+    assert row["frechet_distance"] == 0.0 and row["precision"] == row["recall"] == 1.0
 
 
 def test_inception_is_the_default_and_says_what_it_lacks(capsys, files, monkeypatch, tmp_path):

@@ -27,15 +27,13 @@ class Sums:
     digest = "1"
     conventions: dict[str, str] = {}  # noqa: RUF012
 
-    def __init__(self, *, classifies: bool = True) -> None:
+    def __init__(self) -> None:
         self.seen: list[int] = []
-        self._classifies = classifies
 
     def __call__(self, images: Tensor) -> Extracted:
         self.seen.append(len(images))
         features = images.flatten(1).float()[:, :3]
-        probabilities = features.softmax(dim=1) if self._classifies else None
-        return Extracted(features, probabilities)
+        return Extracted(features, features.softmax(dim=1))
 
 
 @pytest.fixture(autouse=True)
@@ -97,11 +95,6 @@ def test_probabilities_on_request(array, cache):
     assert np.allclose(found.probabilities.sum(axis=1), 1, atol=1e-6)  # float32
     assert again.probabilities is not None
     assert np.array_equal(found.probabilities, again.probabilities)
-
-
-def test_an_extractor_that_does_not_classify_is_refused_for_them(array, cache):
-    with pytest.raises(InputError, match="features: 'sums' is no classifier"):
-        run(array, cache, Sums(classifies=False), probabilities=True)
 
 
 def test_a_second_time_nothing_is_extracted(array, cache):

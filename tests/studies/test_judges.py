@@ -93,6 +93,13 @@ def test_class_scores_of_probabilities_beside_features(tmp_path):
     assert row["class_score_mean"] == metrics.inception_score(given).mean
 
 
+def test_an_extractor_that_does_not_classify_is_refused_before_work(tmp_path):
+    fake = save_array(tmp_path / "fake.npy", digits(0, 50))
+    with pytest.raises(InputError, match="needs class probabilities, and 'raw' gives none"):
+        evaluate(real=fake, fake=fake, features="raw", metrics=["isc"])
+    assert not (tmp_path / "cache").exists()
+
+
 class Inception:
     """Stands for the extractor whose weights are not here: its name alone decides the keys."""
 
