@@ -109,8 +109,8 @@ def test_missing_weights_are_told_with_the_remedy(tmp_path, monkeypatch):
     assert str(caught.value) == (
         f"features: inception needs its weights, and there is no file '{place}': get "
         "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/"
-        f"weights-inception-2015-12-05-6726825d.pth, put it at '{place}' or name it by weights; "
-        "digits and raw work without"
+        f"weights-inception-2015-12-05-6726825d.pth, put it at '{place}' or name it (--weights); "
+        "--features digits and raw need none"
     )
 
 

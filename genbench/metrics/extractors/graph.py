@@ -28,7 +28,7 @@ upsample_nearest2d upsample_bilinear2d upsample_bicubic2d _upsample_bilinear2d_a
 view view_as reshape flatten unflatten permute transpose t squeeze unsqueeze expand expand_as
 cat stack chunk split split_with_sizes unbind select slice narrow movedim flip roll repeat
 repeat_interleave pad constant_pad_nd reflection_pad2d replication_pad2d pixel_shuffle
-pixel_unshuffle clone contiguous alias detach detach_ to _to_copy type_as lift_fresh_copy
+pixel_unshuffle clone copy contiguous alias detach detach_ to _to_copy type_as lift_fresh_copy
 as_strided index index_select gather embedding tril triu
 fill_ masked_fill_ add add_ sub sub_ rsub mul mul_ div div_ floor_divide fmod remainder pow sqrt
 rsqrt exp log abs neg square reciprocal clamp clamp_ clamp_min clamp_max maximum minimum addcmul

@@ -85,7 +85,7 @@ def open_inception(
     if not path.is_file():
         raise InputError(
             f"features: inception needs its weights, and there is no file '{path}': get {URL}, "
-            f"put it at '{place}' or name it by weights; digits and raw work without"
+            f"put it at '{place}' or name it (--weights); --features digits and raw need none"
         )
     return Inception(path, device=where)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from genbench import files
 from genbench.errors import InputError
 from genbench.metrics.extractors.archive import BROKEN, Input, NotPlain, read_program
 from genbench.metrics.extractors.contract import (
@@ -53,7 +53,7 @@ class Program:
             + (" in [0, 1]" if takes.dtype.is_floating_point else ""),
             "grey": f"one channel is repeated; three: {GREY}",
             "resize": "none" if takes.sizes[2:] == (None, None) else RESIZE,
-            "weights_sha256": files.sha256(path.read_bytes()),
+            "weights_sha256": _sha256(path),
         }
         self.digest = digest_of(self.conventions)
 
@@ -171,6 +171,12 @@ def _trusted(path: Path, kind: str, device: torch.device) -> Program:
     # the loaders have no errors of their own
     except Exception as error:
         raise InputError(f"features: torch cannot load '{path}': {one_line(error)}") from error
+
+
+def _sha256(path: Path) -> str:
+    """Piece by piece: a network may be larger than what is left of memory."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _is_matrix(value: Any, rows: int) -> bool:
