@@ -14,7 +14,10 @@ from genbench.data.origin import Origin
 # An array that cannot be read by rows (in a zip and in Fortran order, labels) is read whole.
 WHOLE_LIMIT = 4 * 2**30  # bytes
 CHUNK = 16 * 2**20  # bytes of rows that a pass over an array holds at a time
-_SKIP = 2**16  # bytes
+# Going back in a packed array unpacks it from its start again: who takes the digest of each chunk
+# before reading it goes forward on two streams.
+_STREAMS = 2
+_SKIP = 2**16  # bytes; shorter gaps are read: zipfile forgets its checksum in a seek (Python 3.12)
 
 
 class Rows:
@@ -45,9 +48,9 @@ class Rows:
         self._offset = offset
         self._fortran = fortran and len(shape) > 1
         self._plain = plain
-        self._stream: IO[bytes] | None = None
+        self._streams: list[IO[bytes]] = []
         self._whole: np.ndarray | None = None
-        self._lock = threading.Lock()  # one position in the stream
+        self._lock = threading.Lock()  # of the streams' positions
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -97,22 +100,28 @@ class Rows:
         """Read `rows` from the byte at `position` on."""
         stream = self._stream_at(position)
         view = rows.data.cast("B") if rows.size else memoryview(b"")
-        end = position + len(view)
         while view and (count := stream.readinto(view)):  # type: ignore[attr-defined]
             view = view[count:]
         if view:
             raise self.origin.fault(f"ended {len(view)} bytes early: was it cut meanwhile?")
-        if not self._plain and end == self._offset + self.nbytes:
-            stream.read(1)  # an archive checks its CRC behind the last byte, not at it
 
     def _stream_at(self, position: int) -> IO[bytes]:
-        stream = self._stream
-        if stream is None or (not self._plain and stream.tell() > position):
-            stream = self._stream = self._open_stream()
+        if self._plain:
+            self._streams = self._streams or [self._open_stream()]
+            self._streams[0].seek(position)
+            return self._streams[0]
+        behind = [stream for stream in self._streams if stream.tell() <= position]
+        if behind:
+            stream = max(behind, key=lambda stream: stream.tell())
+        elif len(self._streams) < _STREAMS:
+            self._streams.append(stream := self._open_stream())
+        else:
+            stream = max(self._streams, key=lambda stream: stream.tell())
+            stream.seek(0)
         gap = position - stream.tell()
-        if not self._plain and 0 < gap < _SKIP:  # a seek makes zipfile forget its checksum
+        if gap < _SKIP:
             stream.read(gap)
-        elif gap:
+        else:
             stream.seek(position)
         return stream
 

@@ -280,10 +280,7 @@ HOSTILE: dict[str, tuple[Writer, str]] = {
     "picture-short": (picture("1.png", png(4, 4, body=bytes(7))), "1.png is a damaged picture"),
     "picture-bomb": (picture("1.png", png(10000, 9000, b"")), "declares 10000 x 9000 pixels"),
     "picture-huge-bomb": (picture("1.png", png(2**31 - 1, 2**31 - 1, b"")), "declares more than"),
-    "picture-other-format": (
-        picture("1.png", b"GIF89a\x01\0\x01\0\0\0\0;"),
-        "is no picture: must be BMP, JPEG",
-    ),
+    "picture-other-format": (picture("0.png", lambda: noise("GIF", 64)), "must be BMP, JPEG"),
     "picture-postscript": (
         picture("1.png", b"%!PS-Adobe-3.0 EPSF-3.0\n"),
         "is no picture: must be BMP, JPEG",
