@@ -7,6 +7,7 @@ import math
 import torch
 
 from genbench import metrics
+from genbench.errors import InputError
 from genbench.metrics.frechet import distance, warn_of_few_rows
 from genbench.metrics.frechet_floor import expected_distance
 from genbench.metrics.intervals import Estimate, normal_estimate
@@ -29,6 +30,11 @@ def frechet_distance(e: Evidence) -> Verdict:
         "Gaussian features, given 2 d rows or more"
     )
     real, fake = gaussian_of(e.real), gaussian_of(e.fake)
+    widths = len(real.side.mean), len(fake.side.mean)
+    if widths[0] != widths[1]:  # moments beside images: the extractor's width shows only now
+        raise InputError(
+            f"real and fake: must have the same width, got {widths[0]} and {widths[1]}"
+        )
     perfect = {}
     if min(real.rows, fake.rows) >= 2 * len(real.side.mean):
         with single_threaded():

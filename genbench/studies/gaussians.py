@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from genbench.metrics.checks import feature_matrix
 from genbench.metrics.frechet import Side as FrechetSide
 from genbench.metrics.frechet import side_of_moments, side_of_rows
 from genbench.studies.cache import Arrays, cache_key, source_digest
@@ -53,15 +54,20 @@ def gaussian_of(side: Side) -> Gaussian:
         pair = tuple(side.samples.extra(name) for name in ("mu", "sigma"))
         return Gaussian(0, side_of_moments(pair, argument=side.role)).to(device)
     if side.role == "fake":
-        return Gaussian(len(side.features), side_of_rows(side.features))
+        return _fitted(side)
     key = _key(side)
     if (kept := cache.load(key)) is not None:
         gaussian = Gaussian.of_arrays(kept)
         side.dropped = len(side) - gaussian.rows
         return gaussian.to(device)
-    gaussian = Gaussian(len(side.features), side_of_rows(side.features))
+    gaussian = _fitted(side)
     cache.save(key, gaussian.arrays())
     return gaussian
+
+
+def _fitted(side: Side) -> Gaussian:
+    rows = feature_matrix(side.features, argument=side.role, rows=2)
+    return Gaussian(len(rows), side_of_rows(rows))
 
 
 def _key(side: Side) -> str:

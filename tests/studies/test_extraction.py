@@ -1,10 +1,6 @@
 """Extraction by chunks: what was made once is read again, and only where nothing changed."""
 
 import os
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +10,7 @@ from torch import Tensor
 
 from genbench.data.samples import open_samples
 from genbench.errors import InputError
-from genbench.metrics.extractors import Extracted, open_extractor
+from genbench.metrics.extractors import Extracted
 from genbench.studies import extraction
 from genbench.studies.cache import Cache
 from genbench.studies.extraction import Images, content_digest, extract
@@ -175,54 +171,3 @@ def test_a_content_digest_depends_on_every_row(tmp_path, pixels):
         np.save(tmp_path / "x.npy", changed)
         digests.append(content_digest(open_samples(tmp_path / "x.npy")))
     assert len(set(digests)) == 4
-
-
-SLOW = """
-import sys, time
-from pathlib import Path
-from genbench.data.samples import open_samples
-from genbench.metrics.extractors import open_extractor
-from genbench.studies import extraction
-from genbench.studies.cache import Cache
-extraction.CHUNK = 8
-class Slow:
-    inner = open_extractor("digits")
-    name, digest, conventions = inner.name, inner.digest, inner.conventions
-    def __call__(self, images):
-        time.sleep(0.5)
-        return self.inner(images)
-images = extraction.Images(
-    open_samples(sys.argv[1]), Slow(), batch_size=8, device="cpu", probabilities=False
-)
-extraction.extract(images, Cache(Path(sys.argv[2]), note=print), passing=True)
-"""
-
-
-class Counted:
-    """The extractor of digits; counts the images it has seen."""
-
-    def __init__(self) -> None:
-        self.inner, self.seen = open_extractor("digits"), 0
-        self.name, self.digest = self.inner.name, self.inner.digest
-        self.conventions = self.inner.conventions
-
-    def __call__(self, images: Tensor) -> Extracted:
-        self.seen += len(images)
-        return self.inner(images)
-
-
-def test_a_killed_extraction_goes_on(array, cache, notes, tmp_path):
-    killed = subprocess.Popen([sys.executable, "-c", SLOW, str(array), str(cache.folder)])
-    chunks = cache.folder / "passing"
-    deadline = time.monotonic() + 60
-    while len(list(chunks.glob("*.safetensors"))) < 2:
-        assert time.monotonic() < deadline and killed.poll() is None
-        time.sleep(0.02)
-    killed.send_signal(signal.SIGKILL)
-    killed.wait()
-    resumed, _ = run(array, cache, some := Counted(), batch_size=8)
-    whole, _ = run(
-        array, Cache(tmp_path / "new", note=notes.append), every := Counted(), batch_size=8
-    )
-    assert some.seen <= 30 - 16 and every.seen == 30  # two chunks at least were there
-    assert np.array_equal(resumed.features, whole.features) and notes == []

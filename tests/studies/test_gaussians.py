@@ -2,8 +2,11 @@
 
 import numpy as np
 import pytest
-from digit_files import save_array
+import torch
+from digit_files import digits, save_array
 
+from genbench.errors import InputError
+from genbench.metrics.extractors import open_extractor
 from genbench.studies import evaluate
 
 
@@ -58,3 +61,23 @@ def test_moments_stand_for_their_features(tmp_path):
         assert "moments" in (row["real"]["kind"], row["fake"]["kind"])
     digests = {evaluate(**both)["real"]["sha256"], evaluate(**both)["fake"]["sha256"]}
     assert len(digests) == 2
+
+
+@pytest.mark.parametrize("role", ["real", "fake"])
+def test_one_row_has_no_covariance(tmp_path, role):
+    rows = {"real": np.zeros((30, 3)), "fake": np.zeros((30, 3))}
+    rows[role] = rows[role][:1]
+    with pytest.raises(InputError, match=f"{role}: must have at least 2 rows, got 1"):
+        distance(tmp_path, **rows)
+
+
+def test_moments_beside_pictures(tmp_path):
+    pictures = digits(0, 150)
+    fake = save_array(tmp_path / "fake.npy", pictures)
+    features = open_extractor("digits")(torch.from_numpy(pictures[:, None])).features
+    real = moments(tmp_path / "real.npz", features.double().numpy())
+    row = evaluate(real=real, fake=fake, features="digits")
+    assert row["frechet_distance"] == pytest.approx(0, abs=1e-9)  # rounding, of traces of 100
+    narrow = moments(tmp_path / "narrow.npz", np.random.default_rng(0).standard_normal((50, 5)))
+    with pytest.raises(InputError, match="must have the same width, got 5 and 64"):
+        evaluate(real=narrow, fake=fake, features="digits")
