@@ -27,7 +27,7 @@ def loaded(statement: str, arguments: tuple[str, ...] = ()) -> set[str]:
 
 @pytest.mark.parametrize(
     "arguments",
-    [("--version",), ("--help",), ("study", "--help")]
+    [("--version",), ("--help",), ("study", "--help"), ("evaluate", "--help")]
     + [
         (name, *more)
         for name in ("models", "datasets", "losses", "metrics")

@@ -40,7 +40,7 @@ def check_inputs(
     for name in names:
         needs = JUDGES[name].needs
         if not _given(needs, sides, modes):
-            held = " and ".join(f"{samples.kind} in {role}" for role, samples in sides.items())
+            held = " and ".join(f"{role} with {_held(samples)}" for role, samples in sides.items())
             raise InputError(f"metrics: {name} needs {needs}; got {held}")
     if modes is not None and "mode_coverage" not in names:
         raise InputError("modes: only mode_coverage uses them; add it to --metrics")
@@ -99,6 +99,11 @@ def _given(needs: str, sides: Sides, modes: PathLike | None) -> bool:
     if needs == Need.MODES:
         return fake.kind == "features" and modes is not None
     return needs == Need.MOMENTS or "moments" not in kinds
+
+
+def _held(samples: Samples) -> str:
+    shape = "x".join(map(str, samples.shape))
+    return f"{len(samples) or ''} {samples.kind} of {shape}".lstrip()
 
 
 def _size(samples: Samples) -> str:

@@ -210,14 +210,16 @@ def test_bits_per_dimension(tmp_path, values, shift):
 def test_what_the_sets_cannot_give_is_one_line(files, name, words):
     with pytest.raises(InputError, match=words) as error:
         evaluate(**files, metrics=["fid", name])
-    assert "got features in real and features in fake" in str(error.value)
+    assert "got real with 400 features of 3 and fake with 300 " in str(error.value)
 
 
 def test_moments_give_the_frechet_distance_alone(tmp_path, gaussians):
     x = gaussians["real"].numpy()
     np.savez(tmp_path / "m.npz", mu=x.mean(axis=0), sigma=np.cov(x, rowvar=False))
     for name in ("kid", "prdc", "fid_infinity", "ndb"):
-        with pytest.raises(InputError, match="needs features or images; got moments in real"):
+        with pytest.raises(
+            InputError, match="needs features or images; got real with moments of 3 "
+        ):
             evaluate(real=tmp_path / "m.npz", fake=tmp_path / "m.npz", metrics=[name])
     with pytest.raises(InputError, match="interval: real holds moments"):
         evaluate(real=tmp_path / "m.npz", fake=tmp_path / "m.npz", level=0.95)
