@@ -18,7 +18,7 @@ Scores = tuple[float, ...]
 Function = Callable[[Tensor, Tensor], Scores]  # (real (N, d), fake (M, d))
 SECONDS, MOST = 2.0, 5  # aimed at for a variant, and the most rounds
 LONG = 10.0  # seconds from which the call that was checked is the only round
-WARM_ROWS = 64  # of a first, untimed call: code, threads and libraries are loaded by it
+WARM = slice(64)  # rows, columns of a first, untimed call: it loads code, threads, libraries
 
 
 class Size(NamedTuple):
@@ -65,7 +65,7 @@ def measure(comparison: Comparison, size: Size, functions: Mapping[str, Function
     timed: dict[str, Timed] = {}
     wrong: dict[str, Disagreement] = {}
     for name, function in functions.items():
-        function(real[:WARM_ROWS], fake[:WARM_ROWS])
+        function(real[WARM, WARM], fake[WARM, WARM])
         found = peak(lambda function=function: function(real, fake))
         try:
             refuse_wrong(name, found.result, truth, comparison.tolerance)

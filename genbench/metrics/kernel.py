@@ -56,20 +56,18 @@ class Polynomial(NamedTuple):
         """
         a = (self.gamma * self.center @ self.center + self.coef0).item()
         p, q = (self.gamma * (rows @ self.center) for rows in (u, v))
-        t = a + (p[:, None] + q)  # (n, m)
-        r = self.gamma * (u @ v.T)
-        found, power = torch.ones_like(r), t
-        for i in range(1, self.degree):
-            found = torch.add(found * r, power, alpha=comb(self.degree, i))
+        t = (a + p)[:, None] + q  # (n, m)
+        r = torch.addmm(t, u, v.T, beta=0, alpha=self.gamma)
+        if self.degree == 1:
+            return r
+        found, power = torch.add(r, t, alpha=self.degree), t  # Horner's rule in r, t^i beside it
+        for i in range(2, self.degree):
             power = power * t
-        return found.mul_(r).add_(self._outer(a, p, q))
-
-    def _outer(self, a: float, p: Tensor, q: Tensor) -> Tensor:
-        """Sum over i, j >= 1, i + j <= D of D! / (i! j! (D - i - j)!) a^(D - i - j) p^i q^j."""
-        powers = range(1, max(self.degree, 2))
-        weights = [[self._weight(a, i, j) for j in powers] for i in powers]
+            found.mul_(r).add_(power, alpha=comb(self.degree, i))
+        powers = range(1, self.degree)
+        weights = p.new_tensor([[self._weight(a, i, j) for j in powers] for i in powers])
         left, right = (torch.stack([x**i for i in powers], dim=1) for x in (p, q))
-        return left @ p.new_tensor(weights) @ right.T
+        return found.mul_(r).addmm_(left @ weights, right.T)
 
     def _weight(self, a: float, i: int, j: int) -> float:
         rest = self.degree - i - j
@@ -151,8 +149,7 @@ def kernel_distance_subsets(
         fakes = torch.from_numpy(rng.choice(len(y), subset_size, replace=False)).to(y.device)
         reals = torch.from_numpy(rng.choice(len(x), subset_size, replace=False)).to(x.device)
         a, b = x[reals], y[fakes]
-        within = _within(a, kernel).mean + _within(b, kernel).mean
-        found.append(within - 2 * _between(a, b, kernel).mean)
+        found.append(_mean(a, a, kernel) + _mean(b, b, kernel) - 2 * _mean(a, b, kernel))
     values = torch.tensor(found, dtype=torch.float64)
     return KernelSubsets(values.mean().item(), values.std(correction=0).item())
 
@@ -221,6 +218,18 @@ def _between(x: Tensor, y: Tensor, kernel: Polynomial) -> _Pairs:
     count = len(x) * len(y)
     mean = of_x.sum().item() / count
     return _Pairs(mean, of_x / len(y), of_y / len(x), squares - count * mean**2)
+
+
+def _mean(x: Tensor, y: Tensor, kernel: Polynomial) -> float:
+    """Of the pairs of two sets, or of one with itself, the diagonal left out."""
+    within, total = x is y, 0.0
+    for i, u in _blocks(x, kernel):
+        for j, v in _blocks(y[i.start :] if within else y, kernel):
+            values = kernel(u, v)
+            diagonal = values.trace() if within and j.start == 0 else 0.0
+            twice = 2 if within and j.start > 0 else 1
+            total += float(twice * values.sum() - diagonal)
+    return total / (len(x) * (len(x) - 1) if within else len(x) * len(y))
 
 
 def _variance(xx: _Pairs, yy: _Pairs, xy: _Pairs) -> float:
