@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from genbench.errors import InputError
+from genbench.metrics.checks import as_tensor
 from genbench.metrics.intervals import Estimate, mean, mean_estimate
 from genbench.metrics.pixels import image_pair
 from genbench.metrics.similarity import ms_ssim_each, scale_weights
@@ -124,12 +125,7 @@ def _classes(labels: Any, name: str, images: int) -> Tensor:
     """(N,) int64 on the CPU; one class for all where there are no labels."""
     if labels is None:
         return torch.zeros(images, dtype=torch.int64)
-    try:
-        found = torch.as_tensor(labels).detach().cpu()
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise InputError(
-            f"{name}_labels: must be a tensor or an array (N,), got {type(labels).__name__}"
-        ) from error
+    found = as_tensor(labels, argument=f"{name}_labels", expected="a tensor or an array (N,)").cpu()
     if found.shape != (images,) or found.is_floating_point() or found.is_complex():
         kind = str(found.dtype).removeprefix("torch.")
         raise InputError(

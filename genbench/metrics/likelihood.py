@@ -14,10 +14,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from genbench.errors import InputError
+from genbench.metrics.checks import as_tensor
 from genbench.metrics.intervals import Estimate, mean, mean_estimate
 
 
@@ -88,13 +88,9 @@ def _bits(
 
 def _checked(log_likelihood: Any, rows: int) -> Tensor:
     """(N,) float64 on the CPU."""
-    try:
-        values = torch.as_tensor(log_likelihood).detach().cpu()
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise InputError(
-            f"log_likelihood: must be a tensor or an array (N,), got "
-            f"{type(log_likelihood).__name__}"
-        ) from error
+    values = as_tensor(
+        log_likelihood, argument="log_likelihood", expected="a tensor or an array (N,)"
+    ).cpu()
     if values.ndim != 1 or not values.is_floating_point():
         kind = str(values.dtype).removeprefix("torch.")
         raise InputError(

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from genbench.errors import InputError
+from genbench.metrics.checks import as_tensor
 
 _BLOCK_VALUES = 65_536  # pixels held as float64 at once: half a MiB, so that a map stays in cache
 
@@ -22,12 +23,7 @@ def image_batch(images: Any, *, argument: str, data_range: float | None) -> tupl
     filter's overshoot); farther they are images of another range. Raises InputError that names
     `argument` for that, and for NaN or infinity, another shape, type or number of images.
     """
-    try:
-        x = torch.as_tensor(images).detach()
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise InputError(
-            f"{argument}: must be a tensor or an array (N, C, H, W), got {type(images).__name__}"
-        ) from error
+    x = as_tensor(images, argument=argument, expected="a tensor or an array (N, C, H, W)")
     if x.ndim != 4 or x.numel() == 0:
         raise InputError(
             f"{argument}: must be images (N, C, H, W), at least one, got shape {tuple(x.shape)}"
