@@ -228,7 +228,7 @@ def _sample(arguments: argparse.Namespace) -> int:
 def _evaluate(arguments: argparse.Namespace) -> int:
     from genbench.report.scores import scores_text
     from genbench.report.stages import stages_for_terminal
-    from genbench.studies.evaluation import LEVEL, check_out, evaluate, write_row
+    from genbench.studies.evaluation import LEVEL, evaluate, write_row
 
     options = {
         name: getattr(arguments, name)
@@ -238,8 +238,6 @@ def _evaluate(arguments: argparse.Namespace) -> int:
         )
     }
     level = LEVEL if arguments.interval else None
-    if arguments.out is not None:
-        check_out(arguments.out)
     row = evaluate(**options, level=level, progress=stages_for_terminal())
     print(json.dumps(row, allow_nan=False) if arguments.json else scores_text(row))
     if arguments.out is not None:

@@ -22,6 +22,7 @@ from genbench.metrics.intervals import Estimate, counts_estimate, quantile, with
 
 T = TypeVar("T")
 FIT_ROWS = 10_000  # at most so many reals place the bins: k-means takes most of the time
+LARGEST = 1e150  # entries: squared distances still are float64 numbers
 _BLOCK_ENTRIES = 2_000_000  # values read as float64 at once: 16 MB
 
 
@@ -145,7 +146,7 @@ def _counts(real: Any, fake: Any, bins: int, seed: int) -> tuple[Tensor, Tensor]
     """Counts (K,) of the reals that did not place the bins, and of the fakes."""
     if bins < 1:
         raise InputError(f"bins: must be at least 1, got {bins}")
-    real, fake = feature_pair(real=real, fake=fake)
+    real, fake = feature_pair(real=real, fake=fake, largest=LARGEST)
     if len(real) < 2 * bins:
         raise InputError(
             f"real: must have at least 2 x bins = {2 * bins} rows, got {len(real)}; ask for fewer"

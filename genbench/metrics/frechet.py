@@ -15,12 +15,13 @@ import torch
 from torch import Tensor
 
 from genbench.errors import InputError
-from genbench.metrics.checks import feature_matrix, feature_pair
+from genbench.metrics.checks import as_tensor, feature_matrix, feature_pair
 from genbench.metrics.moments import Moments
 from genbench.metrics.reductions import add_gram, asymmetry, product, single_threaded
 
 EPS = torch.finfo(torch.float64).eps
 LEAST_TERMS = 32  # in few columns too, sums over rows and LAPACK round by more than d EPS
+LARGEST = 1e70  # entries: products of two covariances, summed, still are float64 numbers
 SMALL = 256  # to this size singular values are as quick as eigenvalues
 # A bound on the error of fast eigenvalues, as a share of the distance and of the traces: they serve
 # up to it. Against singular values the error was 1e-4 of the bound or less from d = 256 on.
@@ -47,7 +48,7 @@ def frechet_distance(*, real: Any, fake: Any) -> float:
     upward, by d / N + d (d + 1) / (4 (N - 1)) between a standard normal law and N of its rows.
     Errors: InputError that names the argument (shape, dtype, fewer than 2 rows, not finite).
     """
-    a, b = feature_pair(real=real, fake=fake, rows=2)
+    a, b = feature_pair(real=real, fake=fake, rows=2, largest=LARGEST)
     warn_of_few_rows(real=a, fake=b)
     return distance(side_of_rows(a), side_of_rows(b))
 
@@ -96,19 +97,23 @@ def side_of_rows(rows: Tensor, weights: Tensor | None = None) -> Side:
 def side_of_moments(moments: Any, *, argument: str) -> Side:
     """Of a checked (mean, covariance) pair."""
     try:
-        mean, covariance = (torch.as_tensor(part) for part in moments)
-    except (TypeError, ValueError, RuntimeError) as error:
+        mean, covariance = moments
+    except (TypeError, ValueError) as error:
         raise InputError(
             f"{argument}: must be a (mean, covariance) pair, got {type(moments).__name__}"
         ) from error
+    mean = as_tensor(mean, argument=f"{argument}, mean", expected="a tensor or an array (d,)")
+    covariance = as_tensor(
+        covariance, argument=f"{argument}, covariance", expected="a tensor or an array (d, d)"
+    )
     d = mean.numel()
     if mean.ndim != 1 or covariance.shape != (d, d):
         raise InputError(
             f"{argument}: must be a mean (d,) and a covariance (d, d), "
             f"got {tuple(mean.shape)} and {tuple(covariance.shape)}"
         )
-    mean = feature_matrix(mean[None], argument=f"{argument}, mean")[0]
-    covariance = feature_matrix(covariance, argument=f"{argument}, covariance")
+    mean = feature_matrix(mean[None], argument=f"{argument}, mean", largest=LARGEST)[0]
+    covariance = feature_matrix(covariance, argument=f"{argument}, covariance", largest=LARGEST**2)
     rounding = d * torch.finfo(covariance.dtype).eps
     covariance = covariance.double()
     largest, askew = covariance.abs().max().item(), asymmetry(covariance)

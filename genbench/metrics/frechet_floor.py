@@ -14,7 +14,7 @@ from torch import Tensor
 
 from genbench.errors import InputError
 from genbench.metrics.checks import feature_matrix
-from genbench.metrics.frechet import Side, side_of_rows
+from genbench.metrics.frechet import LARGEST, Side, side_of_rows
 from genbench.metrics.reductions import gram, single_threaded
 
 
@@ -26,7 +26,7 @@ def expected_frechet_distance(*, real: Any, samples: int) -> float:
     of `real`; first order in d / N and d / samples. Errors: InputError for a bad matrix, or fewer
     than 2 d rows on either side, where the first order says nothing.
     """
-    rows = feature_matrix(real, argument="real", rows=2)
+    rows = feature_matrix(real, argument="real", rows=2, largest=LARGEST)
     for name, count in (("real", len(rows)), ("samples", samples)):
         if count < 2 * rows.shape[1]:
             raise InputError(f"{name}: must be at least 2 d = {2 * rows.shape[1]}, got {count}")

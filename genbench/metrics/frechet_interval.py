@@ -15,7 +15,14 @@ from torch import Tensor
 
 from genbench.errors import InputError
 from genbench.metrics.checks import feature_pair
-from genbench.metrics.frechet import EPS, Side, distance, side_of_rows, warn_of_few_rows
+from genbench.metrics.frechet import (
+    EPS,
+    LARGEST,
+    Side,
+    distance,
+    side_of_rows,
+    warn_of_few_rows,
+)
 from genbench.metrics.intervals import Estimate, bootstrap_estimate, normal_estimate
 from genbench.metrics.moments import CHUNK
 from genbench.metrics.reductions import gram, product, single_threaded
@@ -41,7 +48,7 @@ def frechet_distance_estimate(
     sides and one covariance of full rank within the other's; otherwise `repeats` bootstrap samples.
     Where both laws are equal the closed form is too wide. Warnings and errors: `frechet_distance`.
     """
-    a, b = feature_pair(real=real, fake=fake, rows=2)
+    a, b = feature_pair(real=real, fake=fake, rows=2, largest=LARGEST)
     warn_of_few_rows(real=a, fake=b)
     sides = side_of_rows(a), side_of_rows(b)
     spread = spread_by_influence(a, b, sides)
@@ -88,7 +95,7 @@ def frechet_distance_infinity_estimate(
     error is about .6 d / M of the bias removed. Errors: InputError, also for parts of d rows or
     fewer.
     """
-    a, b = feature_pair(real=real, fake=fake, rows=2)
+    a, b = feature_pair(real=real, fake=fake, rows=2, largest=LARGEST)
     if splits < 3:
         raise InputError(f"splits: must be at least 3, got {splits}")
     d = a.shape[1]

@@ -166,11 +166,13 @@ class _Pairs(NamedTuple):
 def _rows_and_kernel(
     real: Any, fake: Any, degree: int, gamma: float | None, coef0: float
 ) -> tuple[Tensor, Tensor, Polynomial]:
-    x, y = feature_pair(real=real, fake=fake, rows=2)
     if degree < 1:
         raise InputError(f"degree: must be at least 1, got {degree}")
     if gamma is not None and gamma <= 0:
         raise InputError(f"gamma: must be above 0, got {gamma}")
+    # kernel values up to 1e140, whose squares are summed
+    largest = 10 ** (70 / degree) / (1 if gamma is None else max(1, gamma))
+    x, y = feature_pair(real=real, fake=fake, rows=2, largest=largest)
     center = (_sum(x) + _sum(y)) / (len(x) + len(y))
     return x, y, Polynomial(center, 1 / x.shape[1] if gamma is None else gamma, coef0, degree)
 

@@ -113,16 +113,6 @@ def _judged(names: Sequence[str], evidence: Evidence) -> dict[str, Any]:
     return {**row, "warnings": told}
 
 
-def check_out(path: PathLike) -> None:
-    """InputError for a place that `write_row` cannot write to, before any work is done."""
-    place = Path(path)
-    if place.is_dir():  # "" too
-        raise InputError(f"out: must be a file for the row, got the folder '{place}'")
-    above = next(folder for folder in place.absolute().parents if folder.exists())
-    if not (above.is_dir() and os.access(above, os.W_OK)):
-        raise InputError(f"out: cannot write '{place}' ('{above}' is no folder to write to)")
-
-
 def write_row(path: Path, row: dict[str, Any]) -> None:
     """Replace `path` by the row as JSON; InputError where it cannot be written."""
     try:

@@ -67,14 +67,9 @@ class Side:
     def probabilities(self) -> Tensor:
         """(n, classes) floating: the classifier's, or the array of that name beside features."""
         given = self.samples.extra("probabilities")
-        if given is None:
-            return self._finite(torch.from_numpy(self._extraction.probabilities))
-        if given.ndim != 2 or given.dtype.kind != "f":
-            raise InputError(
-                f"{self.role}: '{self.samples.path}' must hold probabilities as floating "
-                f"(N, classes), got {given.dtype} {given.shape}"
-            )
-        return self._finite(torch.from_numpy(given))
+        return self._finite(
+            torch.from_numpy(self._extraction.probabilities if given is None else given)
+        )
 
     @cached_property
     def images(self) -> Tensor:
@@ -119,10 +114,10 @@ class Side:
         if len(bad) == 0:
             return values.to(self.setting.device)
         found = f"NaN or infinity in {len(bad)} of {len(values)} rows, first in row {int(bad[0])}"
-        if len(bad) == len(values) or not self.setting.drop_non_finite:
-            advice = "" if len(bad) == len(values) else " (--drop-non-finite leaves such rows out)"
+        if not self.setting.drop_non_finite:
             raise InputError(
-                f"{self.role}: '{self.samples.path}' must be finite, got {found}{advice}"
+                f"{self.role}: '{self.samples.path}' must be finite, got {found} "
+                "(--drop-non-finite leaves such rows out)"
             )
         self.setting.stages.note(f"{self.role}: left out {found}")
         self.dropped = max(self.dropped, len(bad))

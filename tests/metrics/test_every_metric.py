@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -172,6 +173,22 @@ def test_duplicates_and_constant_columns_have_a_value(law: Law):
     real, fake = real.repeat_interleave(2, 0), fake.repeat_interleave(3, 0)
     real[:, 0] = fake[:, 0] = 7.0
     assert all(math.isfinite(value) for value in numbers(law.call(real=real, fake=fake)))
+
+
+@every
+@pytest.mark.parametrize("scale", [1e30, 1e200])
+def test_huge_features_have_a_value_or_a_reason(law: Law, scale: float):
+    real, fake = (x * scale for x in clouds(11))
+    try:
+        found = numbers(law.call(real=real, fake=fake))
+    except InputError as error:
+        assert re.match(r"real: values must lie within .* in row \d+$", str(error))
+    else:
+        # squares of most are beyond float64: where they enter, as units alone
+        assert all(math.isfinite(value) for value in found)
+        plain = [1.0, scale, scale**2] if scale < 1e100 else [1.0]
+        expected = numbers(law.call(real=real / scale, fake=fake / scale))
+        assert any(found == pytest.approx([x * unit for x in expected], rel=1e-6) for unit in plain)
 
 
 @every

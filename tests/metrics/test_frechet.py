@@ -329,7 +329,10 @@ GOOD = (torch.zeros(2), torch.eye(2))
     ("bad", "line"),
     [
         (torch.zeros(5, 2), r"real: must be a \(mean, covariance\) pair, got Tensor"),
-        ((torch.zeros(2), "covariance"), r"real: must be a \(mean, covariance\) pair, got tuple"),
+        (
+            (torch.zeros(2), "covariance"),
+            "real, covariance: must be a tensor .* got str",
+        ),
         ((torch.zeros(2), torch.eye(3)), r"real: must be a mean \(d,\) .* got \(2,\) and \(3, 3\)"),
         ((torch.eye(2), torch.eye(2)), r"real: must be a mean \(d,\) .* got \(2, 2\)"),
         ((torch.zeros(3), torch.eye(3)), "real and fake: must have the same width, got 3 and 2"),

@@ -100,14 +100,6 @@ def test_an_extractor_that_does_not_classify_is_refused_before_work(tmp_path):
     assert not (tmp_path / "cache").exists()
 
 
-@pytest.mark.parametrize("given", [np.ones(30), np.ones((30, 2), int), np.ones((30, 2, 1))])
-def test_an_array_that_holds_no_probabilities(tmp_path, given):
-    np.savez(tmp_path / "fake.npz", features=np.zeros((30, 2)), probabilities=given)
-    sets: dict[str, Any] = dict.fromkeys(("real", "fake"), tmp_path / "fake.npz")
-    with pytest.raises(InputError, match=r"fake: '.*' must hold probabilities as floating \(N, cl"):
-        evaluate(**sets, metrics=["isc"])
-
-
 class Inception:
     """Stands for the extractor whose weights are not here: its name alone decides the keys."""
 
