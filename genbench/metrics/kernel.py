@@ -143,15 +143,33 @@ def kernel_distance_subsets(
             raise InputError(
                 f"subset_size: must be from 2 to the {len(rows)} rows of {name}, got {subset_size}"
             )
-    rng = np.random.RandomState(seed)
-    found = []
-    for _ in range(subsets):
-        fakes = torch.from_numpy(rng.choice(len(y), subset_size, replace=False)).to(y.device)
-        reals = torch.from_numpy(rng.choice(len(x), subset_size, replace=False)).to(x.device)
-        a, b = x[reals], y[fakes]
-        found.append(_mean(a, a, kernel) + _mean(b, b, kernel) - 2 * _mean(a, b, kernel))
-    values = torch.tensor(found, dtype=torch.float64)
+    reals, fakes = _drawn(len(x), len(y), subsets, subset_size, seed)
+    if len(x) * len(y) > subsets * subset_size**2:
+        found = []
+        for i, j in zip(reals, fakes, strict=True):
+            a, b = x[i.to(x.device)], y[j.to(y.device)]
+            found.append(_mean(a, a, kernel) + _mean(b, b, kernel) - 2 * _mean(a, b, kernel))
+        values = torch.tensor(found, dtype=torch.float64)
+    else:
+        of_x, of_y = _membership(reals, x), _membership(fakes, y)
+        within = _means(x, x, of_x, of_x, kernel) + _means(y, y, of_y, of_y, kernel)
+        values = within - 2 * _means(x, y, of_x, of_y, kernel)
     return KernelSubsets(values.mean().item(), values.std(correction=0).item())
+
+
+def _drawn(n: int, m: int, subsets: int, size: int, seed: int) -> tuple[Tensor, Tensor]:
+    """Rows (subsets, size) of the reals and of the fakes, these drawn first."""
+    rng, reals, fakes = np.random.RandomState(seed), [], []
+    for _ in range(subsets):
+        fakes.append(rng.choice(m, size, replace=False))
+        reals.append(rng.choice(n, size, replace=False))
+    return torch.from_numpy(np.stack(reals)), torch.from_numpy(np.stack(fakes))
+
+
+def _membership(drawn: Tensor, rows: Tensor) -> Tensor:
+    """(N, subsets) float64: 1 where a row belongs to a subset."""
+    member = torch.zeros(len(rows), len(drawn), dtype=torch.float64)
+    return member.scatter_(0, drawn.T, 1.0).to(rows.device)
 
 
 class _Pairs(NamedTuple):
@@ -232,6 +250,21 @@ def _mean(x: Tensor, y: Tensor, kernel: Polynomial) -> float:
             twice = 2 if within and j.start > 0 else 1
             total += float(twice * values.sum() - diagonal)
     return total / (len(x) * (len(x) - 1) if within else len(x) * len(y))
+
+
+def _means(x: Tensor, y: Tensor, of_x: Tensor, of_y: Tensor, kernel: Polynomial) -> Tensor:
+    """`_mean` of every subset (subsets,), each kernel value computed once for all of them."""
+    within, total = x is y, kernel.center.new_zeros(of_x.shape[1])
+    for i, u in _blocks(x, kernel):
+        for j, v in _blocks(y[i.start :] if within else y, kernel):
+            values = kernel(u, v)
+            if within and j.start == 0:
+                values.fill_diagonal_(0)
+            others = of_y[i.start :][j] if within else of_y[j]
+            sums = ((values @ others) * of_x[i]).sum(dim=0)
+            total += 2 * sums if within and j.start > 0 else sums
+    n, m = of_x[:, 0].sum(), of_y[:, 0].sum()
+    return total / (n * (n - 1) if within else n * m)
 
 
 def _variance(xx: _Pairs, yy: _Pairs, xy: _Pairs) -> float:

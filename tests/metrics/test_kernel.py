@@ -4,6 +4,7 @@ import math
 from fractions import Fraction
 from itertools import product
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -229,6 +230,19 @@ def test_subsets_average_to_the_distance_and_depend_on_the_order_of_drawing():
     assert found == kernel_distance_subsets(real=real, fake=fake, **options)
     assert found != kernel_distance_subsets(real=fake, fake=real, **options)  # fakes drawn first
     assert found != kernel_distance_subsets(real=real, fake=fake, seed=1, **options)
+
+
+@pytest.mark.parametrize("subsets", [2, 60])  # from each subset's rows, or from all pairs at once
+def test_subsets_by_hand(subsets, monkeypatch):
+    monkeypatch.setattr(module, "BLOCK", 7)
+    real, fake = normal(30, 3, 0), normal(25, 3, 1) * 1.3
+    rng, expected = np.random.RandomState(9), []
+    for _ in range(subsets):
+        of_fake = torch.from_numpy(rng.choice(25, 5, replace=False))
+        of_real = torch.from_numpy(rng.choice(30, 5, replace=False))
+        expected.append(exact(real[of_real], fake[of_fake]))
+    found = kernel_distance_subsets(real=real, fake=fake, subsets=subsets, subset_size=5, seed=9)
+    assert found == pytest.approx((np.mean(expected), np.std(expected)), rel=1e-10)
 
 
 def test_no_global_generator_is_used():
