@@ -11,6 +11,7 @@ import argparse
 import io
 import json
 import os
+import shutil
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -239,7 +240,8 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     }
     level = LEVEL if arguments.interval else None
     row = evaluate(**options, level=level, progress=stages_for_terminal())
-    print(json.dumps(row, allow_nan=False) if arguments.json else scores_text(row))
+    width = max(40, shutil.get_terminal_size(fallback=(100, 24)).columns)
+    print(json.dumps(row, allow_nan=False) if arguments.json else scores_text(row, width=width))
     if arguments.out is not None:
         write_row(Path(arguments.out), row)
     return 0

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+import textwrap
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 # What a better sampler has; a key that is not here has no direction.
@@ -42,15 +44,26 @@ def score_keys(row: dict[str, Any]) -> list[str]:
     return [key for keys in row["metrics"].values() for key in keys]
 
 
-def scores_text(row: dict[str, Any]) -> str:
-    """The scores as plain text, columns two spaces apart, and how they were measured below."""
+def scores_text(row: dict[str, Any], *, width: int = 100) -> str:
+    """The scores as plain text, columns two spaces apart, and how they were measured below.
+
+    width: of the lines below the table, in characters.
+    """
     leveled = f"{row['level']:.0%} interval" if row["level"] is not None else None
     lines = [_line(row, key, leveled is not None) for key in score_keys(row)]
     titles = ["score", "value", *([leveled] if leveled else []), "better", "perfect sampler"]
     widths = [max(map(len, column)) for column in zip(titles, *lines, strict=True)]
     rule = "-" * (sum(widths) + 2 * (len(widths) - 1))
     table = [_aligned(cells, widths) for cells in (titles, *lines)]
-    return "\n".join([table[0], rule, *table[1:], rule, *_foot(row)])
+    foot = (_wrapped(line, width) for line in _foot(row))
+    return "\n".join([table[0], rule, *table[1:], rule, *foot])
+
+
+def contents(kind: str, count: int, shape: Sequence[int]) -> str:
+    """What a set holds, in words."""
+    if kind == "images":
+        return f"{count} images of {'x'.join(map(str, shape))}"
+    return f"{kind if kind == 'moments' else f'{count} rows'} of {shape[0]} features"
 
 
 def _line(row: dict[str, Any], key: str, intervals: bool) -> list[str]:
@@ -79,16 +92,23 @@ def _aligned(cells: list[str], widths: list[int]) -> str:
     return "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
 
 
+def _wrapped(line: str, width: int) -> str:
+    """`line` in lines of at most `width` characters where it has blanks; digests are cut."""
+    short = re.sub(r"\b([0-9a-f]{12})[0-9a-f]{52}\b", r"\1", line)
+    return textwrap.fill(
+        short, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+    )
+
+
 def _foot(row: dict[str, Any]) -> Iterator[str]:
+    if row["perfect"]:
+        yield "perfect sampler: what real samples would score, on average, at these sizes"
     for role in ("real", "fake"):
         side = row[role]
-        shape = "x".join(map(str, side["shape"]))
+        held = contents(side["kind"], side["count"], side["shape"])
         left = f", {side['dropped']} left out" if side["dropped"] else ""
         values = "; ".join(side["conventions"].values())
-        yield (
-            f"{role}: {side['path']}: {side['count']} {side['kind']} of {shape}{left}, "
-            f"sha256 {side['sha256'][:12]}; {values}"
-        )
+        yield (f"{role}: {side['path']}: {held}{left}, sha256 {side['sha256']}; {values}")
     extractor = row["extractor"]
     if extractor is not None:
         rules = "; ".join(f"{name}: {rule}" for name, rule in extractor["conventions"].items())

@@ -26,8 +26,8 @@ def frechet_distance(e: Evidence) -> Verdict:
     """Of features, or of moments where a set holds those."""
     key = "frechet_inception_distance" if e.inception else "frechet_distance"
     conventions = (
-        "covariance over N - 1, float64; biased upward at small N: perfect sampler for "
-        "Gaussian features, given 2 d rows or more"
+        "covariance over N - 1, float64; biased upward at small N; perfect sampler: for Gaussian "
+        "features, from 2 d rows on"
     )
     real, fake = gaussian_of(e.real), gaussian_of(e.fake)
     widths = len(real.side.mean), len(fake.side.mean)

@@ -9,6 +9,7 @@ from genbench.catalog import unknown_name
 from genbench.data.samples import Samples
 from genbench.errors import InputError
 from genbench.metrics import ALIASES
+from genbench.report.scores import contents
 from genbench.studies.judges import JUDGES
 from genbench.studies.verdicts import Need
 
@@ -40,7 +41,10 @@ def check_inputs(
     for name in names:
         needs = JUDGES[name].needs
         if not _given(needs, sides, modes):
-            held = " and ".join(f"{role} with {_held(samples)}" for role, samples in sides.items())
+            held = " and ".join(
+                f"{role} with {contents(samples.kind, len(samples), samples.shape)}"
+                for role, samples in sides.items()
+            )
             raise InputError(f"metrics: {name} needs {needs}; got {held}")
     if modes is not None and "mode_coverage" not in names:
         raise InputError("modes: only mode_coverage uses them; add it to --metrics")
@@ -99,11 +103,6 @@ def _given(needs: str, sides: Sides, modes: PathLike | None) -> bool:
     if needs == Need.MODES:
         return fake.kind == "features" and modes is not None
     return needs == Need.MOMENTS or "moments" not in kinds
-
-
-def _held(samples: Samples) -> str:
-    shape = "x".join(map(str, samples.shape))
-    return f"{len(samples) or ''} {samples.kind} of {shape}".lstrip()
 
 
 def _size(samples: Samples) -> str:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from genbench.report.scores import BETTER, plain_key, scores_text
+from genbench.report.scores import BETTER, contents, plain_key, scores_text
 
 SIDE = {
     "path": "a",
@@ -36,6 +36,7 @@ def test_a_table_with_intervals():
         "precision                   0.25                    higher",
         "kl                          none                    lower   0.0014",
         "---------------------------------------------------------------------------",
+        "perfect sampler: what real samples would score, on average, at these sizes",
         "real: a: 1000 images of 3x32x32, sha256 0123456789ab; 8 bit as stored",
         "fake: b: 1000 images of 3x32x32, 2 left out, sha256 0123456789ab; 8 bit as stored",
         "features: inception; resize: 299x299",
@@ -48,6 +49,27 @@ def test_a_table_without_intervals_or_extractor():
     text = scores_text({**ROW, "level": None, "intervals": {}, "extractor": None})
     assert "interval" not in text and "features:" not in text
     assert "precision                   0.25     higher" in text
+
+
+def test_what_stands_below_fits_a_narrow_terminal():
+    extractor = {"name": "digits", "conventions": {"weights_sha256": "ab" * 32, "layer": "x " * 60}}
+    wide, narrow = (scores_text({**ROW, "extractor": extractor}, width=n) for n in (10_000, 60))
+    assert wide.split() == narrow.split()  # nothing is lost
+    foot = narrow.splitlines()[6:]
+    assert max(map(len, foot)) <= 60 and any(line.startswith("  ") for line in foot)
+    assert "weights_sha256: abababababab;" in wide
+
+
+@pytest.mark.parametrize(
+    ("kind", "count", "shape", "words"),
+    [
+        ("images", 9, [3, 8, 8], "9 images of 3x8x8"),
+        ("features", 9, [64], "9 rows of 64 features"),
+        ("moments", 0, [64], "moments of 64 features"),
+    ],
+)
+def test_what_a_set_holds(kind, count, shape, words):
+    assert contents(kind, count, shape) == words
 
 
 @pytest.mark.parametrize(

@@ -202,7 +202,7 @@ def test_bits_per_dimension(tmp_path, values, shift):
 def test_what_the_sets_cannot_give_is_one_line(files, name, words):
     with pytest.raises(InputError, match=words) as error:
         evaluate(**files, metrics=["fid", name])
-    assert "got real with 400 features of 3 and fake with 300 " in str(error.value)
+    assert "got real with 400 rows of 3 features and fake with 300 " in str(error.value)
 
 
 def test_moments_give_the_frechet_distance_alone(tmp_path, gaussians):
