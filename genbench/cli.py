@@ -136,11 +136,13 @@ def _add_evaluate(commands: Any) -> None:
     what = "folder of images, .npy, .npz, .safetensors or IDX file"
     command.add_argument("--real", required=True, metavar="A", help=what)
     command.add_argument("--fake", required=True, metavar="B", help="the same")
-    command.add_argument("--metrics", nargs="+", metavar="NAME", help="see genbench metrics")
+    command.add_argument(
+        "--metrics", nargs="+", metavar="NAME", help="see genbench metrics; default: fid kid prdc"
+    )
     command.add_argument(
         "--features", metavar="NAME", help="inception (default), digits, raw or a file of yours"
     )
-    command.add_argument("--weights", metavar="PATH", help="of the extractor")
+    command.add_argument("--weights", metavar="PATH", help="of the extractor: a file or folder")
     command.add_argument("--trust", action="store_true", help="run a TorchScript --features file")
     command.add_argument("--modes", metavar="NAME", help="ring8, grid25 or FILE.npz: means, sigma")
     command.add_argument("--k", type=int, metavar="N", help="neighbours; default: each metric's")
@@ -156,7 +158,7 @@ def _add_evaluate(commands: Any) -> None:
     command.add_argument("--device", default="cpu", metavar="cpu|cuda", help="default: cpu")
     command.add_argument("--cache", metavar="DIR", help="default: $GENBENCH_CACHE, ~/.cache/...")
     command.add_argument("--json", action="store_true", help="the row as one JSON object")
-    command.add_argument("--out", metavar="FILE", help="gets the row too")
+    command.add_argument("--out", metavar="FILE", help="gets the row too, as JSON")
     command.set_defaults(command=_evaluate, goes_on="from the cache")
 
 

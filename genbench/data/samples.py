@@ -6,6 +6,7 @@ A folder is pictures; a 2-D array is features (N, d); a 3-D or 4-D array is pict
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
@@ -95,7 +96,7 @@ class Samples:
 
 
 def open_samples(
-    path: str | Path,
+    path: str | os.PathLike[str],
     *,
     argument: str = "real",
     value_range: str = "auto",
@@ -107,6 +108,8 @@ def open_samples(
     "unit" [0, 1], "symmetric" [-1, 1], or "auto": a value below 0 anywhere means symmetric.
     size: resize every picture to size x size. Raises InputError, one line, for anything else.
     """
+    if not os.fspath(path):  # Path("") is the current folder
+        raise InputError(f"{argument}: must be a path, got an empty one")
     origin = Origin(argument, Path(path))
     check_range(value_range, argument=argument)
     check_side(size, argument=argument)

@@ -11,6 +11,7 @@ from torch import Tensor
 from genbench import metrics
 from genbench.data.pixels import RANGES
 from genbench.data.samples import Samples
+from genbench.errors import InputError
 from genbench.studies.evidence import Evidence
 from genbench.studies.verdicts import Verdict
 
@@ -41,7 +42,9 @@ def nats(e: Evidence) -> Verdict:
 def mode_coverage(e: Evidence) -> Verdict:
     """Of the fakes, against the modes of --modes."""
     assert e.modes is not None  # see Need.MODES
-    samples = e.fake.features
+    samples, width = e.fake.features, e.modes.means.shape[1]
+    if samples.shape[1] != width:
+        raise InputError(f"modes: must lie in fake's {samples.shape[1]} dimensions, got {width}")
     found = (
         metrics.mode_coverage(samples, e.modes)
         if e.level is None

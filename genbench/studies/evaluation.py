@@ -26,7 +26,7 @@ from genbench.report.stages import Stages
 from genbench.studies.cache import Cache, default_folder
 from genbench.studies.cells import code_version
 from genbench.studies.evidence import Evidence, Setting, Side
-from genbench.studies.inputs import check_inputs, chosen_metrics
+from genbench.studies.inputs import check_heeded, check_inputs, chosen_metrics
 from genbench.studies.judges import JUDGES
 from genbench.studies.known_modes import open_modes
 from genbench.studies.verdicts import USE_FEATURES, Measured, Need, Verdict
@@ -72,9 +72,10 @@ def evaluate(
     check_device(device)
     sides = {
         role: open_samples(path, argument=role, value_range=value_range, size=size)
-        for role, path in (("real", Path(real)), ("fake", Path(fake)))
+        for role, path in (("real", real), ("fake", fake))
     }
     names = check_inputs(asked, sides, features=features, modes=modes, level=level)
+    check_heeded(names, sides, k=k, size=size, weights=weights)
     chosen = "inception" if features is None else features
     extractor = _extractor(names, sides, chosen, weights=weights, trust=trust, device=device)
     setting = Setting(

@@ -15,6 +15,7 @@ from genbench.studies.verdicts import Need
 
 PathLike = str | os.PathLike[str]
 Sides = Mapping[str, Samples]
+NEIGHBOURLY = {"precision_recall", "knn_divergence"}  # whose k may be chosen
 _CHEAP = ("frechet_distance", "kernel_distance", "precision_recall")
 
 
@@ -52,6 +53,19 @@ def check_inputs(
     if level is not None and moments:
         raise InputError(f"interval: {moments[0]} holds moments, which give none")
     return names
+
+
+def check_heeded(names: Sequence[str], sides: Sides, *, k: int | None, **pictures: object) -> None:
+    """InputError for an option that changes nothing: `pictures` are those that only images heed."""
+    given = [option for option, value in pictures.items() if value is not None]
+    if given and all(samples.kind != "images" for samples in sides.values()):
+        raise InputError(
+            f"{given[0]}: only images heed it, and neither set holds any; leave it out"
+        )
+    if k is not None and not NEIGHBOURLY & set(names):
+        raise InputError(
+            f"k: only {' and '.join(sorted(NEIGHBOURLY))} heed it, got {', '.join(names)}"
+        )
 
 
 def _default_metrics(sides: Sides) -> list[str]:

@@ -126,6 +126,17 @@ def test_the_table_holds_every_score(capsys, files):
             "modes: cannot read means and sigma in 'no.npz'",
         ),
         (["--real", "grey", "--fake", "grey", "--batch-size", "0", "--features", "raw"], "got 0"),
+        (["--real", "real", "--fake", "fake", "--size", "8"], "size: only images heed it"),
+        (["--real", "real", "--fake", "fake", "--weights", "w"], "weights: only images heed it"),
+        (
+            ["--real", "real", "--fake", "fake", "--k", "5", "--metrics", "fid", "memorization"],
+            "k: only knn_divergence and precision_recall heed it, got frechet_distance, memor",
+        ),
+        (
+            ["--real", "real", "--fake", "fake", "--metrics", "modes", "--modes", "ring8"],
+            "modes: must lie in fake's 3 dimensions, got 2",
+        ),
+        (["--real", "", "--fake", "fake"], "real: must be a path, got an empty one"),
         (["--real", "grey", "--fake", "floats", "--value-range", "byte"], "'byte'"),
         (["--real", "grey", "--fake", "grey", "--size", "0"], "size"),
         (["--real", "real", "--fake", "fake", "--out", "/proc/nothing"], "out: cannot write"),
