@@ -14,7 +14,7 @@ def rows_of(power, base=3.0):
         seconds = base * n**power * d
         lines.append(
             {"axis": axis, "metric": "made", "rows": n, "width": d}
-            | {"seconds": seconds, "extra_mib": 7.0}
+            | {"cpu_seconds": seconds, "extra_mib": 7.0}
         )
     return lines
 
@@ -23,8 +23,8 @@ def rows_of(power, base=3.0):
 def test_exponents_of_known_powers(power):
     found = {(s["axis"], s["figure"]): s["exponent"] for s in growth.exponents(rows_of(power))}
     assert found == {
-        ("rows", "seconds"): power,
-        ("width", "seconds"): 1.0,
+        ("rows", "cpu_seconds"): power,
+        ("width", "cpu_seconds"): 1.0,
         ("rows", "extra_mib"): 0.0,
         ("width", "extra_mib"): 0.0,
     }
@@ -32,7 +32,7 @@ def test_exponents_of_known_powers(power):
 
 def test_figures_that_are_not_known_have_no_exponent(tmp_path):
     lines = [row | {"extra_mib": None} for row in rows_of(2.0)]
-    assert {s["figure"] for s in growth.exponents(lines)} == {"seconds"}
+    assert {s["figure"] for s in growth.exponents(lines)} == {"cpu_seconds"}
     growth.draw(lines, tmp_path / "growth.png")
     assert (tmp_path / "growth.png").stat().st_size > 10_000
 
@@ -44,7 +44,12 @@ def test_a_small_run_writes_rows_and_a_picture(tmp_path, monkeypatch, capsys):
     found = json.loads((tmp_path / "growth.json").read_text())
     assert [row["rows"] for row in found["rows"]] == [400]
     for row in found["rows"]:
-        assert row["seconds"] > 0 and row["threads"] >= 1 and row["width"] == growth.WIDTH
+        assert (
+            row["seconds"] > 0
+            and row["cpu_seconds"] > 0
+            and row["threads"] >= 1
+            and row["width"] == growth.WIDTH
+        )
     assert (tmp_path / "growth.png").is_file()
     assert "precision_recall 400 x 256:" in capsys.readouterr().out
 
