@@ -64,14 +64,12 @@ def frechet_distance_estimate(
     return found._replace(low=max(found.low, 0.0))
 
 
+@single_threaded()
 def frechet_distance_infinity(
     *, real: Any, fake: Any, both: bool = False, splits: int = SPLITS, seed: int = 0
 ) -> float:
     """The Frechet distance that infinitely many fakes would have; see the estimate."""
-    estimate = frechet_distance_infinity_estimate(
-        real=real, fake=fake, both=both, splits=splits, seed=seed
-    )
-    return estimate.value
+    return _line(real, fake, both, splits, seed).intercept
 
 
 @single_threaded()
@@ -95,6 +93,25 @@ def frechet_distance_infinity_estimate(
     error is about .6 d / M of the bias removed. Errors: InputError, also for parts of d rows or
     fewer.
     """
+    line = _line(real, fake, both, splits, seed)
+    spread = spread_by_influence(line.real, line.fake, line.sides)
+    if spread is None:
+        spread = _spread_by_bootstrap(line.real, line.fake, line.sides, seed=seed)
+    drawn = spread.fake + (spread.real if both else 0.0)
+    return normal_estimate(line.intercept, math.sqrt(line.variance + drawn), level=level)
+
+
+class _Line(NamedTuple):
+    """The checked rows, both whole sets' Gaussians, and the line through the sizes' distances."""
+
+    real: Tensor  # (N, d)
+    fake: Tensor  # (M, d)
+    sides: tuple[Side, Side]
+    intercept: float
+    variance: float  # of the intercept, by the residuals
+
+
+def _line(real: Any, fake: Any, both: bool, splits: int, seed: int) -> _Line:
     a, b = feature_pair(real=real, fake=fake, rows=2, largest=LARGEST)
     if splits < 3:
         raise InputError(f"splits: must be at least 3, got {splits}")
@@ -113,12 +130,7 @@ def frechet_distance_infinity_estimate(
         reals = _parts(a, orders[0], k) if both else [whole[0]] * k
         pairs = zip(reals, _parts(b, orders[1], k), strict=True)
         values.append(sum(distance(x, y) for x, y in pairs) / k)
-    intercept, variance = _intercept(torch.tensor(values, dtype=torch.float64))
-    spread = spread_by_influence(a, b, whole)
-    if spread is None:
-        spread = _spread_by_bootstrap(a, b, whole, seed=seed)
-    drawn = spread.fake + (spread.real if both else 0.0)
-    return normal_estimate(intercept, math.sqrt(variance + drawn), level=level)
+    return _Line(a, b, whole, *_intercept(torch.tensor(values, dtype=torch.float64)))
 
 
 def spread_by_influence(real: Tensor, fake: Tensor, sides: tuple[Side, Side]) -> Spread | None:

@@ -82,6 +82,15 @@ def test_rank_one_covariances():
     assert found == pytest.approx((v @ v + w @ w - 2 * (v @ w).abs()).item(), rel=1e-13)
 
 
+def test_a_line_beside_a_ball():
+    # eigenvalues that rounding left of zeros must not enter: each would by 1e-8
+    v = normal(1, 9, 3)[0]
+    found = frechet_distance_from_moments(
+        real=(torch.zeros(9), torch.outer(v, v)), fake=(torch.zeros(9), torch.eye(9))
+    )
+    assert found == pytest.approx((v @ v + 9 - 2 * v.norm()).item(), rel=1e-13)
+
+
 @pytest.mark.parametrize("d", [2, 7, 20])
 @pytest.mark.parametrize("condition", [1, 1e2, 1e4, 1e6, 1e8, 1e10])
 @pytest.mark.parametrize("near", [False, True])

@@ -6,12 +6,14 @@ import pytest
 import torch
 
 from genbench.errors import InputError
+from genbench.metrics import frechet_interval as module
 from genbench.metrics.frechet import (
     frechet_distance,
     frechet_distance_from_moments,
     side_of_rows,
 )
 from genbench.metrics.frechet_interval import (
+    _spread_by_bootstrap,
     frechet_distance_estimate,
     frechet_distance_infinity,
     frechet_distance_infinity_estimate,
@@ -137,6 +139,14 @@ def test_the_closed_form_is_what_a_bootstrap_finds(rank):
         found = frechet_distance_estimate(real=one, fake=two)
         assert found.standard_error == pytest.approx(expected, rel=0.12)
         assert spread_by_influence(one, two, (side_of_rows(one), side_of_rows(two)))
+    # four times the fakes: a quarter of their share alone, up to N - 1
+    for one, two, name in ((real, fake, "fake"), (fake, real, "real")):
+        before = spread_by_influence(one, two, (side_of_rows(one), side_of_rows(two)))
+        one, two = (x.repeat(4, 1) if x is fake else x for x in (one, two))
+        after = spread_by_influence(one, two, (side_of_rows(one), side_of_rows(two)))
+        assert before and after
+        expected = before._replace(**{name: getattr(before, name) / 4})
+        assert after == pytest.approx(expected, rel=0.02)
 
 
 def test_dead_columns_change_nothing():
@@ -196,6 +206,60 @@ def test_splits_lie_on_a_line():
     expected = (4 * y[0] + y[1] - 2 * y[2]) / 3
     found = frechet_distance_infinity(real=real, fake=fake, splits=3, seed=5)
     assert found == pytest.approx(expected, rel=1e-9)
+
+
+def test_the_limits_error_joins_the_line_and_the_sets_that_are_drawn():
+    real, fake = laws(4, 120, 60, 3)
+
+    def drawn(**sets):
+        """Its variance less that of the line through three values y: 7 / 18 (y1 - 2 y2 + y3)^2."""
+        order = torch.randperm(60, generator=_after(5, len(sets["real"])))
+        parts = [sets["fake"][order].split(60 // k) for k in (1, 2, 3)]
+        y = [
+            sum(frechet_distance(real=sets["real"], fake=part) for part in own) / len(own)
+            for own in parts
+        ]
+        found = frechet_distance_infinity_estimate(**sets, splits=3, seed=5).standard_error ** 2
+        line = 7 / 18 * (y[0] - 2 * y[1] + y[2]) ** 2
+        assert line > 1e-3 * found
+        return found - line
+
+    equal = real[:60]
+    whole = frechet_distance_estimate(real=equal, fake=fake).standard_error ** 2
+    parts = drawn(real=equal, fake=fake), drawn(real=fake, fake=equal)
+    assert sum(parts) == pytest.approx(whole, rel=1e-9) and min(parts) > 0
+
+
+def _after(seed, rows):
+    """The generator once the reals' order is drawn."""
+    rng = torch.Generator().manual_seed(seed)
+    torch.randperm(rows, generator=rng)
+    return rng
+
+
+def test_the_set_of_few_rows_is_the_one_that_varies():
+    # planes that meet in a line: no map between them, so that both are drawn again
+    real, fake = laws(3, 2000, 40, 5)
+    real[:, 0] = 0.0
+    fake[:, 1] = 0.0
+    sides = side_of_rows(real), side_of_rows(fake)
+    assert spread_by_influence(real, fake, sides) is None
+    spread = _spread_by_bootstrap(real, fake, sides, seed=0)
+    assert spread.fake > 10 * spread.real > 0
+    found = frechet_distance_infinity_estimate(real=real, fake=fake)
+    assert found.standard_error**2 >= spread.fake
+
+
+def test_a_limit_alone_draws_nothing_again(monkeypatch):
+    real, fake = laws(3, 40, 40, 5)
+    real[:, 0] = fake[:, 1] = 0.0
+    expected = frechet_distance_infinity_estimate(real=real, fake=fake).value
+
+    def unwanted(*_):
+        raise AssertionError("an interval that nobody asked for")
+
+    monkeypatch.setattr(module, "spread_by_influence", unwanted)
+    assert frechet_distance_infinity(real=real, fake=fake) == expected
 
 
 def test_threads_do_not_change_a_bit_and_no_global_state_is_used():
