@@ -47,7 +47,7 @@ def knn_divergence(
     the bias. A distance of 0 (k copies of a row) counts as the smallest positive one of all: the
     value stays finite, and falls far below the floor where fakes are copies of real rows.
     progress(done, of) is called between parts of the work, in pairs of rows.
-    Raises InputError for types, shapes, values that are not finite, or too few rows: k + 1, of
+    Raises InputError for types, shapes, values that are not finite, or too few rows: k, of
     `real` 2 k + 1.
     """
     terms, floors = _terms(real, fake, k, splits, seed, progress)
@@ -64,7 +64,7 @@ def knn_divergence_estimate(
     level: float = 0.95,
     progress: Progress | None = None,
 ) -> KNNDivergence[Estimate]:
-    """`knn_divergence` with normal intervals.
+    """`knn_divergence` with Student's intervals.
 
     divergence: the spread of the same formula over up to 20 groups, disjoint parts of both sets
     (4 (k + 1) rows of each at least), over the root of their number: what other rows of either
@@ -74,17 +74,18 @@ def knn_divergence_estimate(
     if splits < 2:
         raise InputError(f"splits: an interval needs at least 2, got {splits}")
     terms, floors = _terms(real, fake, k, splits, seed, progress)
-    spread = _group_spread(*feature_pair(real=real, fake=fake), k, seed)
+    spread, groups = _group_spread(*feature_pair(real=real, fake=fake), k, seed)
     error = floors.std().item() / math.sqrt(splits)
     return KNNDivergence(
-        normal_estimate(terms.mean().item(), spread, level=level),
-        normal_estimate(floors.mean().item(), error, level=level),
+        normal_estimate(terms.mean().item(), spread, level=level, degrees=groups - 1),
+        normal_estimate(floors.mean().item(), error, level=level, degrees=splits - 1),
     )
 
 
-def _group_spread(real: Tensor, fake: Tensor, k: int, seed: int) -> float:
-    """Standard error of the divergence. That of the mean of its terms would be too small: rows
-    that are neighbours have terms alike, and all terms see the same fakes."""
+def _group_spread(real: Tensor, fake: Tensor, k: int, seed: int) -> tuple[float, int]:
+    """Standard error of the divergence, and of how many groups it comes. That of the mean of its
+    terms would be too small: rows that are neighbours have terms alike, and all see the same
+    fakes."""
     groups = min(_GROUPS, min(len(real), len(fake)) // (2 * (k + 1)))
     if groups < 2:
         raise InputError(
@@ -97,7 +98,7 @@ def _group_spread(real: Tensor, fake: Tensor, k: int, seed: int) -> float:
         _divergence_terms(a, b, k, Meter(None, 0)).mean()
         for a, b in zip(*(x.tensor_split(groups) for x in parts), strict=True)
     ]
-    return torch.stack(found).std().item() / math.sqrt(groups)
+    return torch.stack(found).std().item() / math.sqrt(groups), groups
 
 
 def _terms(

@@ -21,18 +21,24 @@ class Estimate(NamedTuple):
     standard_error: float
 
 
-def quantile(level: float) -> float:
-    """z with P(|Z| <= z) = level for a standard normal Z; InputError outside (0, 1)."""
-    from scipy.stats import norm
+def quantile(level: float, *, degrees: int | None = None) -> float:
+    """z with P(|Z| <= z) = level for a standard normal Z, or Student's of `degrees` of freedom.
+
+    InputError outside (0, 1).
+    """
+    from scipy.stats import norm, t
 
     if not 0 < level < 1:
         raise InputError(f"level: must be between 0 and 1, got {level}")
-    return float(norm.ppf((1 + level) / 2))
+    law = norm if degrees is None else t(degrees)
+    return float(law.ppf((1 + level) / 2))
 
 
-def normal_estimate(value: float, standard_error: float, *, level: float = 0.95) -> Estimate:
-    """value -+ z standard errors."""
-    reach = quantile(level) * standard_error
+def normal_estimate(
+    value: float, standard_error: float, *, level: float = 0.95, degrees: int | None = None
+) -> Estimate:
+    """value -+ z standard errors; Student's t where `degrees` + 1 values gave the error."""
+    reach = quantile(level, degrees=degrees) * standard_error
     return Estimate(value, value - reach, value + reach, standard_error)
 
 

@@ -29,6 +29,13 @@ def test_quantiles_are_those_of_the_normal_law():
         assert math.erf(quantile(level) / math.sqrt(2)) == pytest.approx(level, abs=1e-12)
 
 
+def test_few_values_take_students_quantiles():
+    # one degree of freedom: Cauchy's law, tan(pi level / 2); two: level sqrt(2 / (1 - level^2))
+    assert quantile(0.95, degrees=1) == pytest.approx(math.tan(math.pi * 0.475), rel=1e-9)
+    assert quantile(0.9, degrees=2) == pytest.approx(0.9 * math.sqrt(2 / 0.19), rel=1e-9)
+    assert normal_estimate(1.0, 2.0, degrees=1).high == 1 + 2 * quantile(0.95, degrees=1)
+
+
 @pytest.mark.parametrize("level", [0.0, 1.0, -0.5, 95.0, float("nan")])
 def test_levels_outside_zero_and_one_are_refused(level):
     with pytest.raises(InputError, match="level: must be between 0 and 1, got"):
@@ -62,6 +69,12 @@ def test_the_bootstrap_of_a_mean_has_its_standard_error():
     truth = x.std(correction=0).item() / math.sqrt(len(x))  # of the resampled law, exactly
     assert found.standard_error == pytest.approx(truth, rel=4 / math.sqrt(2 * 2_000))
     assert found == bootstrap_estimate(x.mean().item(), resampled, repeats=2_000)
+
+
+def test_two_bootstrap_values_have_their_deviation():
+    drawn = iter([1.0, 3.0])
+    found = bootstrap_estimate(2.0, lambda rng: next(drawn), repeats=2)
+    assert found.standard_error == pytest.approx(math.sqrt(2), rel=1e-14)
 
 
 def test_what_gives_no_interval_is_refused():

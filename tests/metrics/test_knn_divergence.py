@@ -116,17 +116,28 @@ def test_intervals():
         knn_divergence_estimate(real=real, fake=fake[:23])
 
 
-def test_the_interval_covers_the_mean_of_repetitions():
+@pytest.mark.parametrize(("n", "width"), [(200, 0.42), (40, 2.4), (24, math.inf)])
+def test_the_interval_covers_the_mean_of_repetitions(n, width):
+    """16 groups, three and two: few values have Student's quantiles."""
     found = [
         knn_divergence_estimate(
-            real=normal(200, 2, s), fake=normal(200, 2, 500 + s, 1.5), splits=2
+            real=normal(n, 2, s), fake=normal(n, 2, 500 + s, 1.5), splits=2
         ).divergence
         for s in range(100)
     ]
     mean = sum(estimate.value for estimate in found) / 100
     covered = sum(estimate.low <= mean <= estimate.high for estimate in found) / 100
     assert covered >= 0.86  # 4 standard deviations of 100 trials at .95
-    assert sum(e.high - e.low for e in found) / 100 < 0.4  # 2 x 1.96 x .08, and a tenth
+    assert sum(e.high - e.low for e in found) / 100 < width  # 2 t deviations, and a fifth
+
+
+def test_the_floors_error_is_its_spread_over_other_splits():
+    real, fake = normal(120, 2, 0), normal(120, 2, 1)
+    found = [knn_divergence_estimate(real=real, fake=fake, seed=s).floor for s in range(100)]
+    values = torch.tensor([estimate.value for estimate in found])
+    stated = torch.tensor([estimate.standard_error for estimate in found]).square().mean().sqrt()
+    # a deviation of 100 values: 7 %, three times that
+    assert stated.item() == pytest.approx(values.std().item(), rel=0.21)
 
 
 @pytest.mark.parametrize(
