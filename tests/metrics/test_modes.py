@@ -40,6 +40,31 @@ def test_held_needs_a_fifth_of_the_weight():
     assert (score.modes, score.modes_held) == (3, 2)
 
 
+@pytest.mark.parametrize("modes", range(1, 12))
+def test_exactly_a_fifth_of_the_weight_holds_a_mode(modes):
+    m = Mixture("line", torch.arange(modes).double()[:, None] * 100, 1.0)
+    for held in range(1, 20):  # of 5 x held, a mode's weight
+        counts = torch.full((modes,), held)
+        far = torch.full((4 * held * modes, 1), -50.0, dtype=torch.float64)
+        x = torch.cat([on_modes(counts.tolist(), m), far])
+        assert mode_coverage(x, m).modes_held == modes
+        fewer = mode_coverage(torch.cat([x[1:], far[:1]]), m)
+        assert fewer.modes_held == modes - 1
+
+
+def test_three_sigma_is_of_high_quality_and_more_is_not():
+    m = Mixture("two", torch.tensor([[0.0, 0.0], [100.0, 0.0]], dtype=torch.float64), 1.0)
+    x = torch.tensor([[3.0, 0.0], [100.0, -3.0], [0.0, 3.0 + 1e-15]], dtype=torch.float64)
+    assert mode_coverage(x, m).high_quality == 2 / 3
+
+
+@pytest.mark.parametrize("counts", [[50] * 8, [400] + [0] * 7])
+def test_shares_that_log_ratios_do_not_spread_have_the_error_of_chi_squared(counts):
+    # equal shares, or one alone: first order vanishes; 2 n KL has a variance of 2 (K - 1)
+    found = mode_coverage_estimate(on_modes(counts), RING).kl
+    assert found.standard_error == pytest.approx(math.sqrt(2 * 7) / (2 * 400), rel=1e-12)
+
+
 def test_a_cloud_visits_every_mode_and_holds_none():
     cloud = torch.rand(10_000, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     score = mode_coverage(cloud * 10 - 5, GRID)
