@@ -106,6 +106,21 @@ def test_it_is_unbiased_and_its_interval_covers(d, n, m, shift, scale):
     assert 0.93 - slack <= sum(e.low <= truth <= e.high for e in found) / repeats <= 1.0
 
 
+def test_the_error_of_few_rows_has_no_bias():
+    """Five rows and a linear kernel, far apart: factors as (n - 1) / (n - 2) are a third."""
+    repeats = 1500
+    found = [
+        kernel_distance_estimate(
+            real=normal(5, 1, 2 * s), fake=normal(6, 1, 2 * s + 1) + 5, degree=1
+        )
+        for s in range(repeats)
+    ]
+    values = torch.tensor([e.value for e in found], dtype=FLOAT64)
+    stated = torch.tensor([e.standard_error for e in found], dtype=FLOAT64).square().mean().item()
+    # 1500 values know their variance to 4 %, three times that
+    assert stated == pytest.approx(values.var().item(), rel=0.12)
+
+
 def polynomial_mmd(d, shift, scale):
     """Of N(0, I) and N(shift, scale^2 I), from moments: k = 1 + 3 s + 3 s^2 + s^3, s = x'y / d.
 

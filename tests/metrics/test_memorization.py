@@ -69,6 +69,15 @@ def test_copies_of_rows_that_have_twins_are_not_authentic():
     assert fresh.authentic == 1 and fresh.closest[0].distance == math.inf
 
 
+def test_a_perfect_samplers_near_copies_are_in_proportion():
+    """Twins in the training set: half of them meet across the halves."""
+    real = normal(100, 3, 0).repeat(2, 1)
+    fake = normal(50, 3, 1)
+    few = memorization(real=real, fake=fake).near_copies_perfect
+    assert few == pytest.approx(50 * 0.5, abs=4 * math.sqrt(50**2 * 0.25 / 100))
+    assert memorization(real=real, fake=fake.repeat(3, 1)).near_copies_perfect == 3 * few
+
+
 def test_identical_rows_everywhere():
     ones = torch.ones(10, 2)
     score = memorization(real=ones, fake=ones[:3], held_out=ones[:5])
