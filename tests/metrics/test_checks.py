@@ -75,7 +75,9 @@ def test_looking_for_nan_copies_no_features():
     x = torch.ones(1000, 500)
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as found:
         feature_matrix(x, argument="real")
-    assert max(event.cpu_memory_usage for event in found.events() or ()) < 10 * 4 * 1000  # N, not N x d
+    assert (
+        max(event.cpu_memory_usage for event in found.events() or ()) < 10 * 4 * 1000
+    )  # N, not N x d
 
 
 def test_arrays_are_taken_and_gradients_left_behind():
