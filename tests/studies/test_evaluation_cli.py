@@ -136,6 +136,7 @@ def test_the_table_holds_every_score(capsys, files):
             ["--real", "real", "--fake", "fake", "--metrics", "modes", "--modes", "ring8"],
             "modes: must lie in fake's 3 dimensions, got 2",
         ),
+        (["--real", "grey", "--fake", "grey", "--features", ""], "features: unknown name ''"),
         (["--real", "", "--fake", "fake"], "real: must be a path, got an empty one"),
         (["--real", "grey", "--fake", "floats", "--value-range", "byte"], "'byte'"),
         (["--real", "grey", "--fake", "grey", "--size", "0"], "size"),

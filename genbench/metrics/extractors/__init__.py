@@ -50,7 +50,7 @@ def open_extractor(
     if entry is not None:
         return entry.load()(weights=weights, device=device)
     path = Path(name)
-    if not path.exists():
+    if not (str(name) and path.exists()):  # Path("") is the current folder
         if path.suffix or len(path.parts) > 1:
             raise InputError(f"features: there is no file or folder '{path}'")
         raise unknown_name("features", name, [*EXTRACTORS, "or the path of a file or folder"])
