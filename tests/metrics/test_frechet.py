@@ -7,7 +7,7 @@ import mpmath
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from genbench.errors import InputError
@@ -20,6 +20,8 @@ from genbench.metrics.reductions import single_threaded
 
 pytestmark = pytest.mark.filterwarnings("ignore:frechet distance")
 FLOAT64 = torch.float64
+# an example costs several calls of a millisecond each
+fewer = settings(max_examples=settings().max_examples // 5)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -234,6 +236,7 @@ def root_condition(rows):
     return min((values[0] / values[-1]).item(), 1e8)
 
 
+@fewer
 @given(pairs())
 def test_it_is_symmetric(case):
     real, fake, _ = case
@@ -243,6 +246,7 @@ def test_it_is_symmetric(case):
     assert swapped == pytest.approx(found, abs=rounding(real, fake))
 
 
+@fewer
 @given(pairs())
 def test_rotation_and_order_do_not_matter(case):
     real, fake, seed = case
@@ -256,6 +260,7 @@ def test_rotation_and_order_do_not_matter(case):
     assert turned == pytest.approx(found, abs=1e5 * allowed)
 
 
+@fewer
 @given(pairs(), st.sampled_from([1.0, -300.0, 1e4]))
 def test_translation_does_not_matter(case, offset):
     real, fake, _ = case
@@ -268,6 +273,7 @@ def test_translation_does_not_matter(case, offset):
     assert moved == pytest.approx(found, abs=allowed + lost)
 
 
+@fewer
 @given(pairs(), st.sampled_from([2.0**-10, 0.3, 3.0, 2.0**10]))
 def test_scale_enters_by_its_square(case, c):
     real, fake, _ = case

@@ -7,7 +7,7 @@ from itertools import product
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from genbench.errors import InputError
@@ -20,6 +20,8 @@ from genbench.metrics.kernel import (
 from genbench.metrics.reductions import single_threaded
 
 FLOAT64 = torch.float64
+# an example costs several calls of a millisecond each
+fewer = settings(max_examples=settings().max_examples // 5)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -174,6 +176,7 @@ def size(real, fake):
     return (1 + reach / real.shape[1]) ** 3
 
 
+@fewer
 @given(pairs())
 def test_symmetry_rotation_order_and_scale(case):
     real, fake, seed = case
@@ -190,6 +193,7 @@ def test_symmetry_rotation_order_and_scale(case):
     assert scaled.mean == pytest.approx(found.mean, abs=slack)
 
 
+@fewer
 @given(pairs(), st.sampled_from([0.5, 100.0]))
 def test_translation_matters_beyond_degree_one(case, offset):
     real, fake, _ = case

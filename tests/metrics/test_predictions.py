@@ -6,13 +6,15 @@ import types
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from genbench.errors import InputError
 from genbench.metrics.predictions import inception_score, inception_score_estimate
 
 FLOAT64 = torch.float64
+# an example costs several calls of a millisecond each
+fewer = settings(max_examples=settings().max_examples // 5)
 
 
 def drawn(n, classes, seed, sharpness=3.0):
@@ -50,6 +52,7 @@ def test_splits_are_scored_apart():
     assert 1.5 < inception_score(p, splits=2).mean < 2  # shuffled
 
 
+@fewer
 @given(st.integers(1, 8), st.integers(2, 40), st.integers(1, 5), st.integers(0, 2**31))
 def test_it_lies_between_one_and_the_classes(classes, n, splits, seed):
     p = drawn(n, classes, seed)
