@@ -231,7 +231,7 @@ def _sample(arguments: argparse.Namespace) -> int:
 def _evaluate(arguments: argparse.Namespace) -> int:
     from genbench.report.scores import scores_text
     from genbench.report.stages import stages_for_terminal
-    from genbench.studies.evaluation import LEVEL, evaluate, write_row
+    from genbench.studies.evaluation.run import LEVEL, evaluate, write_row
 
     options = {
         name: getattr(arguments, name)

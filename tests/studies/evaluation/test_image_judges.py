@@ -26,7 +26,7 @@ def pairs(tmp_path):
 @pytest.mark.parametrize("name", ["psnr", "ssim", "ms_ssim"])
 def test_pairs_of_images(pairs, name, monkeypatch):
     paths, images = pairs
-    monkeypatch.setattr("genbench.studies.extraction.CHUNK", 16)
+    monkeypatch.setattr("genbench.studies.evaluation.extraction.CHUNK", 16)
     row = evaluate(**paths, metrics=[name], level=0.95)
     assert row[name] == getattr(metrics, name)(**images)
     low, high = row["intervals"][name]

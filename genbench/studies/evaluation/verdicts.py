@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from genbench.metrics.intervals import Estimate
-from genbench.studies.evidence import Evidence
+from genbench.studies.evaluation.evidence import Evidence
 
 Measured = float | Estimate
 

@@ -23,13 +23,13 @@ from genbench.metrics.extractors.contract import check_device
 from genbench.metrics.intervals import Estimate
 from genbench.ops.backend import active
 from genbench.report.stages import Stages
-from genbench.studies.cache import Cache, default_folder
 from genbench.studies.cells import code_version
-from genbench.studies.evidence import Evidence, Setting, Side
-from genbench.studies.inputs import check_heeded, check_inputs, chosen_metrics
-from genbench.studies.judges import JUDGES
-from genbench.studies.known_modes import open_modes
-from genbench.studies.verdicts import USE_FEATURES, Measured, Need, Verdict
+from genbench.studies.evaluation.cache import Cache, default_folder
+from genbench.studies.evaluation.evidence import Evidence, Setting, Side
+from genbench.studies.evaluation.inputs import check_heeded, check_inputs, chosen_metrics
+from genbench.studies.evaluation.judges import JUDGES
+from genbench.studies.evaluation.known_modes import open_modes
+from genbench.studies.evaluation.verdicts import USE_FEATURES, Measured, Need, Verdict
 
 PathLike = str | os.PathLike[str]
 LEVEL = 0.95

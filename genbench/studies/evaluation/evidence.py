@@ -16,8 +16,8 @@ from genbench.metrics.checks import drop_non_finite, non_finite_rows
 from genbench.metrics.extractors import Extractor
 from genbench.metrics.modes import Modes
 from genbench.report.stages import Stages
-from genbench.studies.cache import Cache
-from genbench.studies.extraction import Extraction, Images, content_digest, extract
+from genbench.studies.evaluation.cache import Cache
+from genbench.studies.evaluation.extraction import Extraction, Images, content_digest, extract
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from genbench import metrics
 from genbench.data.pixels import RANGES
 from genbench.data.samples import Samples
 from genbench.errors import InputError
-from genbench.studies.evidence import Evidence
-from genbench.studies.verdicts import Verdict
+from genbench.studies.evaluation.evidence import Evidence
+from genbench.studies.evaluation.verdicts import Verdict
 
 
 def bits_per_dim(e: Evidence) -> Verdict:

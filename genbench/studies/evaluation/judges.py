@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from genbench.studies import density_judges as densities
-from genbench.studies import feature_judges as features
-from genbench.studies import image_judges as images
-from genbench.studies.verdicts import Judge, Need
+from genbench.studies.evaluation import density_judges as densities
+from genbench.studies.evaluation import feature_judges as features
+from genbench.studies.evaluation import image_judges as images
+from genbench.studies.evaluation.verdicts import Judge, Need
 
 JUDGES = {
     "frechet_distance": Judge(Need.MOMENTS, features.frechet_distance),

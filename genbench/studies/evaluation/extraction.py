@@ -12,7 +12,7 @@ from genbench.data.samples import Samples
 from genbench.errors import InputError
 from genbench.files import sha256
 from genbench.metrics.extractors import Extractor
-from genbench.studies.cache import Arrays, Cache, cache_key, source_digest
+from genbench.studies.evaluation.cache import Arrays, Cache, cache_key, source_digest
 
 CHUNK = 256  # images: half a minute of Inception on two cores is the most that a kill loses
 
@@ -37,8 +37,6 @@ class Images(NamedTuple):
         """What the features of these rows depend on."""
         return cache_key(
             images=self.samples.digest(start, stop),
-            shape=self.samples.shape,
-            values=self.samples.conventions,
             extractor=self.extractor.digest,
             batch_size=self.batch_size,
             probabilities=self.probabilities,

@@ -15,8 +15,9 @@ from genbench.errors import InputError
 from genbench.metrics.extractors import digits as digits_extractor
 from genbench.metrics.extractors import open_extractor
 from genbench.report.scores import BETTER, plain_key
-from genbench.studies import evaluate, feature_judges
-from genbench.studies.judges import JUDGES
+from genbench.studies import evaluate
+from genbench.studies.evaluation import feature_judges
+from genbench.studies.evaluation.judges import JUDGES
 
 
 @pytest.fixture(autouse=True)
@@ -121,7 +122,7 @@ def inception(monkeypatch):
         asked.append(name)
         return Inception()
 
-    monkeypatch.setattr("genbench.studies.evaluation.open_extractor", opened)
+    monkeypatch.setattr("genbench.studies.evaluation.run.open_extractor", opened)
     return asked
 
 

@@ -10,8 +10,8 @@ import torch
 from genbench.metrics.checks import feature_matrix
 from genbench.metrics.frechet import Side as FrechetSide
 from genbench.metrics.frechet import side_of_moments, side_of_rows
-from genbench.studies.cache import Arrays, cache_key, source_digest
-from genbench.studies.evidence import Side
+from genbench.studies.evaluation.cache import Arrays, cache_key, source_digest
+from genbench.studies.evaluation.evidence import Side
 
 
 class Gaussian(NamedTuple):

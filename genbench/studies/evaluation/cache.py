@@ -116,7 +116,7 @@ def cache_key(**parts: object) -> str:
 @cache
 def source_digest(*rooms: str) -> str:
     """SHA-256 of the Python sources of rooms, such as "data": what they make depends on them."""
-    package = Path(__file__).parent.parent
+    package = Path(__file__).parents[2]
     sources = sorted(path for room in rooms for path in (package / room).rglob("*.py"))
     return files.sha256(b"".join(path.read_bytes() for path in sources))
 

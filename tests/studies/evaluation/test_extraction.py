@@ -11,9 +11,9 @@ from torch import Tensor
 from genbench.data.samples import open_samples
 from genbench.errors import InputError
 from genbench.metrics.extractors import Extracted
-from genbench.studies import extraction
-from genbench.studies.cache import Cache
-from genbench.studies.extraction import Images, content_digest, extract
+from genbench.studies.evaluation import extraction
+from genbench.studies.evaluation.cache import Cache
+from genbench.studies.evaluation.extraction import Images, content_digest, extract
 
 
 class Sums:

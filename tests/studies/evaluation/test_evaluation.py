@@ -16,7 +16,7 @@ from genbench.metrics.extractors import digits as digits_extractor
 from genbench.metrics.extractors import open_extractor
 from genbench.report.stages import Stages
 from genbench.studies import evaluate
-from genbench.studies.judges import JUDGES
+from genbench.studies.evaluation.judges import JUDGES
 
 
 class Notes(Stages):

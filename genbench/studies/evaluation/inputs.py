@@ -10,8 +10,8 @@ from genbench.data.samples import Samples
 from genbench.errors import InputError
 from genbench.metrics import ALIASES
 from genbench.report.scores import contents
-from genbench.studies.judges import JUDGES
-from genbench.studies.verdicts import Need
+from genbench.studies.evaluation.judges import JUDGES
+from genbench.studies.evaluation.verdicts import Need
 
 PathLike = str | os.PathLike[str]
 Sides = Mapping[str, Samples]

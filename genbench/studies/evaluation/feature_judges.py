@@ -12,9 +12,9 @@ from genbench.metrics.frechet import distance, warn_of_few_rows
 from genbench.metrics.frechet_floor import expected_distance
 from genbench.metrics.intervals import Estimate, normal_estimate
 from genbench.metrics.reductions import single_threaded
-from genbench.studies.evidence import Evidence
-from genbench.studies.gaussians import gaussian_of
-from genbench.studies.verdicts import Measured, Verdict
+from genbench.studies.evaluation.evidence import Evidence
+from genbench.studies.evaluation.gaussians import gaussian_of
+from genbench.studies.evaluation.verdicts import Measured, Verdict
 
 NEIGHBOURS = 3  # of precision and recall, and of density and coverage
 KNN = 5  # of the divergence

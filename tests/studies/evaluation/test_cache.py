@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from genbench.studies import cache as module
-from genbench.studies.cache import Cache, cache_key, default_folder, source_digest
+from genbench.studies.evaluation import cache as module
+from genbench.studies.evaluation.cache import Cache, cache_key, default_folder, source_digest
 
 ARRAYS = {
     "features": np.arange(12, dtype=np.float32).reshape(3, 4),

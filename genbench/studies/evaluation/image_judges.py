@@ -11,9 +11,9 @@ from genbench.metrics.diversity import disjoint_pairs
 from genbench.metrics.image_quality import psnr_each
 from genbench.metrics.intervals import Estimate, mean, mean_estimate
 from genbench.metrics.similarity import ms_ssim_each, ssim_each
-from genbench.studies.evidence import Evidence, Side
-from genbench.studies.extraction import chunks
-from genbench.studies.verdicts import Measured, Verdict
+from genbench.studies.evaluation.evidence import Evidence, Side
+from genbench.studies.evaluation.extraction import chunks
+from genbench.studies.evaluation.verdicts import Measured, Verdict
 
 PAIRS = 1000  # of images within a set
 

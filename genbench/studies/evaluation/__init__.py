@@ -1,0 +1,1 @@
+"""Judging generated samples against real ones by any metrics."""
