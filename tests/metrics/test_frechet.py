@@ -14,6 +14,7 @@ from genbench.errors import InputError
 from genbench.metrics.frechet import (
     frechet_distance,
     frechet_distance_from_moments,
+    side_of_rows,
     sum_by_eigenvalues,
 )
 from genbench.metrics.reductions import single_threaded
@@ -142,6 +143,18 @@ def test_few_rows_agree_with_the_covariances(n, m):
     expected = apart + np.trace(s1) + np.trace(s2) - 2 * roots.sum()
     # root_of leaves 1e-8 for each zero eigenvalue of s1 and s2, and rounding at its cut
     assert frechet_distance(real=real, fake=fake) == pytest.approx(expected, rel=1e-9)
+
+
+def test_few_rows_with_counts_are_the_rows_repeated():
+    rows, counts = normal(5, 12, 0), torch.tensor([1, 4, 2, 1, 7])
+    for some in (slice(None), slice(1, None), slice(2, 3)):
+        side = side_of_rows(rows[some], counts[some])
+        whole = rows[some].repeat_interleave(counts[some], dim=0)
+        expected = whole.T.cov()
+        torch.testing.assert_close(side.mean, whole.mean(0), rtol=0, atol=1e-14)
+        # sums of fifteen products of size one
+        torch.testing.assert_close(side.root @ side.root.T, expected, rtol=0, atol=1e-13)
+        assert side.trace == pytest.approx(expected.trace().item(), abs=1e-13)
 
 
 def root_of(matrix):
