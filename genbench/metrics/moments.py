@@ -24,7 +24,7 @@ class Moments:
     """Streaming count, mean (d,) and covariance (d, d) over N - 1, float64.
 
     Rows are gathered into chunks of a fixed size, so the bits of a result depend on the rows and
-    their order, not on the batches they came in nor on the number of threads. Memory: two (d, d)
+    their order, not on the batches they came in nor on the number of threads. Memory: four (d, d)
     matrices while a covariance is read, one (1024, d) buffer.
     """
 

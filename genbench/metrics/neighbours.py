@@ -63,7 +63,9 @@ def precision_recall_estimate(
 
     The rows counted are taken as independent draws and the balls as given: Wilson's interval for
     the shares (of fakes for precision, of reals for recall and coverage), a normal one for
-    density, a mean over fakes. What other balls around other rows would give is not in it.
+    density, a mean over fakes. What other balls around other rows would give is not in it: over
+    fresh sets of both kinds (250 and 300 rows in a plane, level .9) the mean lay inside 62 % of
+    the time for density, 72 for precision, 79 for coverage, 87 for recall.
     """
     inside = _balls(real, fake, k, progress)
     value = _shares(inside, k)

@@ -150,6 +150,16 @@ def test_intervals_hold_fresh_fakes_at_their_level():
     assert all(0.815 <= count / 200 <= 0.985 for count in held.values()), held
 
 
+def test_intervals_of_recall_hold_fresh_reals_at_their_level():
+    fake = normal(250, 2, 0) * 0.8
+    truth = precision_recall(real=normal(10_000, 2, 1), fake=fake).recall
+    held = 0
+    for seed in range(100):
+        found = precision_recall_estimate(real=normal(200, 2, 100 + seed), fake=fake, level=0.9)
+        held += found.recall.low <= truth <= found.recall.high
+    assert held / 100 >= 0.78  # 4 standard deviations of 100 trials
+
+
 def test_estimates_carry_the_same_values():
     real, fake = normal(90, 3, 0), normal(80, 3, 1) + 1
     plain = precision_recall(real=real, fake=fake)
