@@ -122,22 +122,6 @@ __all__ = [
 ]
 
 CATALOG = {
-    "psnr": Entry(
-        "genbench.metrics.image_quality:psnr", "peak signal-to-noise ratio of paired images, dB"
-    ),
-    "ssim": Entry("genbench.metrics.similarity:ssim", "structural similarity of paired images"),
-    "ms_ssim": Entry(
-        "genbench.metrics.similarity:ms_ssim", "structural similarity of pairs on several scales"
-    ),
-    "ms_ssim_diversity": Entry(
-        "genbench.metrics.diversity:ms_ssim_diversity",
-        "mean MS-SSIM of two samples of one set, the reals' beside it",
-    ),
-    "bits_per_dim": Entry(
-        "genbench.metrics.likelihood:bits_per_dim",
-        "bits per dimension of log-densities of dequantised data",
-    ),
-    "nats": Entry("genbench.metrics.likelihood:nats", "mean negative log-likelihood of a sample"),
     "frechet_distance": Entry(
         "genbench.metrics.frechet:frechet_distance",
         "distance of the Gaussians that fit two sets of features; FID on Inception's",
@@ -153,6 +137,10 @@ CATALOG = {
     "inception_score": Entry(
         "genbench.metrics.predictions:inception_score",
         "certainty and variety of a classifier's predictions, 1 to the number of classes",
+    ),
+    "precision_recall": Entry(
+        "genbench.metrics.neighbours:precision_recall",
+        "precision, recall, density and coverage by k nearest neighbours",
     ),
     "different_bins": Entry(
         "genbench.metrics.bins:different_bins",
@@ -170,9 +158,21 @@ CATALOG = {
         "genbench.metrics.modes:mode_coverage",
         "modes, modes held, high-quality share and both KLs against a known mixture",
     ),
-    "precision_recall": Entry(
-        "genbench.metrics.neighbours:precision_recall",
-        "precision, recall, density and coverage by k nearest neighbours",
+    "bits_per_dim": Entry(
+        "genbench.metrics.likelihood:bits_per_dim",
+        "bits per dimension of log-densities of dequantised data",
+    ),
+    "nats": Entry("genbench.metrics.likelihood:nats", "mean negative log-likelihood of a sample"),
+    "ms_ssim_diversity": Entry(
+        "genbench.metrics.diversity:ms_ssim_diversity",
+        "mean MS-SSIM of two samples of one set, the reals' beside it",
+    ),
+    "psnr": Entry(
+        "genbench.metrics.image_quality:psnr", "peak signal-to-noise ratio of paired images, dB"
+    ),
+    "ssim": Entry("genbench.metrics.similarity:ssim", "structural similarity of paired images"),
+    "ms_ssim": Entry(
+        "genbench.metrics.similarity:ms_ssim", "structural similarity of pairs on several scales"
     ),
 }
 

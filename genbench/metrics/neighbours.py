@@ -5,6 +5,7 @@ Kynkaanniemi et al. 2019 (arXiv 1904.06991); Naeem et al. 2020 (arXiv 2002.09797
 
 from __future__ import annotations
 
+import math
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import torch
@@ -12,7 +13,7 @@ from torch import Tensor
 
 from genbench.errors import InputError
 from genbench.metrics.checks import feature_pair
-from genbench.metrics.intervals import Estimate, normal_estimate, share_estimate
+from genbench.metrics.intervals import Estimate, normal_estimate, share_estimate, within
 from genbench.metrics.nearest import (
     Inside,
     Meter,
@@ -74,7 +75,7 @@ def precision_recall_estimate(
     return PrecisionRecall(
         precision=_share(inside.balls_of_x, level),
         recall=_share(inside.balls_of_y, level),
-        density=normal_estimate(value.density, error, level=level),
+        density=within(normal_estimate(value.density, error, level=level), 0.0, math.inf),
         coverage=_share(inside.held_by_x, level),
     )
 

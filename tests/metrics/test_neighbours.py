@@ -244,3 +244,11 @@ def test_cuda_finds_the_same():
             real, fake = normal(500, d, 0, dtype), normal(400, d, 1, dtype) + 0.1
             there = precision_recall(real=real.cuda(), fake=fake.cuda())
             assert there == precision_recall(real=real, fake=fake)
+
+
+def test_no_interval_of_density_goes_below_zero():
+    """One fake of three in three balls: 1/3 -+ 1.96 x 1/3."""
+    real = torch.tensor([[0.0], [1.0], [2.0], [3.0]])
+    fake = torch.tensor([[1.5], [50.0], [60.0], [70.0]])
+    density = precision_recall_estimate(real=real, fake=fake, k=2).density
+    assert density.value - 1.96 * density.standard_error < 0 == density.low < density.value
