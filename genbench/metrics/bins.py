@@ -23,6 +23,7 @@ from genbench.metrics.intervals import Estimate, counts_estimate, quantile, with
 T = TypeVar("T")
 FIT_ROWS = 10_000  # at most so many reals place the bins: k-means takes most of the time
 LARGEST = 1e150  # entries: squared distances still are float64 numbers
+_INDEXED = 4096  # rows taken by number at once
 _BLOCK_ENTRIES = 2_000_000  # values read as float64 at once: 16 MB
 
 
@@ -155,7 +156,9 @@ def _counts(real: Any, fake: Any, bins: int, seed: int) -> tuple[Tensor, Tensor]
     fit = min(len(real) // 2, FIT_ROWS)
     order = order.to(real.device)
     placed = Bins.fit(real[order[:fit]], bins=bins, seed=seed)
-    return placed.counts(real[order[fit:]]), placed.counts(fake)
+    # part by part: no copy of the reals
+    held = [placed.counts(real[part]) for part in order[fit:].split(_INDEXED)]
+    return torch.stack(held).sum(dim=0), placed.counts(fake)
 
 
 def _distinct(x: np.ndarray, most: int) -> int:

@@ -26,10 +26,12 @@ class _Blocks:
         self.x, self.y, self.power = x, y, power
         self.size = max(1, _ENTRIES // len(y))
         if y.shape[1] > _FEW:
-            center = y.double().mean(dim=0)
-            self.y_centred = self._scaled(y.double() - center)
-            self.y_norm = self.y_centred.square().sum(dim=1)
-            self.center = center
+            self.y_centred = y.to(torch.float64, copy=True)  # the one copy, changed in place
+            self.center = self.y_centred.mean(dim=0)
+            self.y_centred.sub_(self.center).mul_(2.0**power)
+            self.y_norm = torch.cat(
+                [part.square().sum(dim=1) for part in self.y_centred.split(self.size)]
+            )
 
     def _scaled(self, x: Tensor) -> Tensor:
         return x * 2.0**self.power

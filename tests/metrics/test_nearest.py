@@ -126,6 +126,15 @@ def test_which_panels_hold_the_values(features, panels):
     assert held[:40].abs().max() < 2**50
 
 
+@each_backend
+def test_the_features_are_left_as_they_are(name):
+    x, y = normal(80, 40, 0) + 5, normal(70, 40, 1)
+    before = x.clone(), y.clone()
+    with backend(name):
+        precision_recall(real=x, fake=y)
+    assert torch.equal(x, before[0]) and torch.equal(y, before[1])
+
+
 def test_backends_agree_and_progress_adds_up():
     x, y = normal(400, 48, 0), normal(300, 48, 1)
     pairs = 400**2 // 2 + 300**2 // 2 + 400 * 300
