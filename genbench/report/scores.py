@@ -7,7 +7,8 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-# What a better sampler has; a key that is not here has no direction.
+# What a better sampler has; a key that is not here has no direction. Beyond the perfect sampler's
+# density lie crowded fakes, beyond its divergence and authenticity copies and strays.
 BETTER = {
     "frechet_distance": "lower",
     "frechet_distance_infinity": "lower",
@@ -16,7 +17,7 @@ BETTER = {
     "precision": "higher",
     "recall": "higher",
     "f_score": "higher",
-    "density": "higher",
+    "density": "as perfect",
     "coverage": "higher",
     "different_bins": "lower",
     "different_bins_share": "lower",
@@ -32,8 +33,8 @@ BETTER = {
     "high_quality": "higher",
     "kl": "lower",
     "kl_off_mode": "lower",
-    "knn_divergence": "lower",
-    "authentic": "higher",
+    "knn_divergence": "as perfect",
+    "authentic": "as perfect",
     "exact_copies": "lower",
     "near_copies": "lower",
 }

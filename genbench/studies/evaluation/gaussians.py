@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 from genbench.metrics.checks import feature_matrix
+from genbench.metrics.frechet import LARGEST, side_of_moments, side_of_rows
 from genbench.metrics.frechet import Side as FrechetSide
-from genbench.metrics.frechet import side_of_moments, side_of_rows
 from genbench.studies.evaluation.cache import Arrays, cache_key, source_digest
 from genbench.studies.evaluation.evidence import Side
 
@@ -66,7 +66,7 @@ def gaussian_of(side: Side) -> Gaussian:
 
 
 def _fitted(side: Side) -> Gaussian:
-    rows = feature_matrix(side.features, argument=side.role, rows=2)
+    rows = feature_matrix(side.features, argument=side.role, rows=2, largest=LARGEST)
     return Gaussian(len(rows), side_of_rows(rows))
 
 

@@ -81,3 +81,11 @@ def test_moments_beside_pictures(tmp_path):
     narrow = moments(tmp_path / "narrow.npz", np.random.default_rng(0).standard_normal((50, 5)))
     with pytest.raises(InputError, match="must have the same width, got 5 and 64"):
         evaluate(real=narrow, fake=fake, features="digits")
+
+
+def test_features_whose_products_overflow_are_refused_in_one_line(tmp_path):
+    big = save_array(
+        tmp_path / "big.npy", np.full((20, 3), 1e200) * np.arange(1, 61).reshape(20, 3)
+    )
+    with pytest.raises(InputError, match=r"^real: values must lie within -\+1e\+70"):
+        evaluate(real=big, fake=big, metrics=["fid"], cache=tmp_path / "cache")
