@@ -5,7 +5,6 @@ KID of Binkowski et al. 2018, arXiv 1801.01401; k(x, y) = (gamma x'y + coef0)^de
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from math import comb
 from typing import Any, NamedTuple
 
@@ -16,7 +15,7 @@ from torch import Tensor
 from genbench.errors import InputError
 from genbench.metrics.checks import feature_pair
 from genbench.metrics.intervals import Estimate, normal_estimate
-from genbench.metrics.reductions import single_threaded
+from genbench.metrics.reductions import in_order, single_threaded
 
 BLOCK = 512  # rows: 2 MiB of kernel values at once; twice as fast as 1024
 FEWEST = 4  # rows: the variance of a pair's kernel value has n (n - 3) / 2 degrees of freedom
@@ -145,11 +144,13 @@ def kernel_distance_subsets(
             )
     reals, fakes = _drawn(len(x), len(y), subsets, subset_size, seed)
     if len(x) * len(y) > subsets * subset_size**2:
-        found = []
-        for i, j in zip(reals, fakes, strict=True):
-            a, b = x[i.to(x.device)], y[j.to(y.device)]
-            found.append(_mean(a, a, kernel) + _mean(b, b, kernel) - 2 * _mean(a, b, kernel))
-        values = torch.tensor(found, dtype=torch.float64)
+
+        def distance(drawn: tuple[Tensor, Tensor]) -> float:
+            a, b = x[drawn[0].to(x.device)], y[drawn[1].to(y.device)]
+            return _mean(a, a, kernel) + _mean(b, b, kernel) - 2 * _mean(a, b, kernel)
+
+        each = in_order(distance, list(zip(reals, fakes, strict=True)), x.device)
+        values = torch.tensor(list(each), dtype=torch.float64)
     else:
         of_x, of_y = _membership(reals, x), _membership(fakes, y)
         within = _means(x, x, of_x, of_x, kernel) + _means(y, y, of_y, of_y, kernel)
@@ -200,41 +201,57 @@ def _sum(rows: Tensor) -> Tensor:
     return torch.stack([block.double().sum(dim=0) for block in rows.split(BLOCK)]).sum(dim=0)
 
 
-def _blocks(rows: Tensor, kernel: Polynomial) -> Iterator[tuple[slice, Tensor]]:
-    """Rows less the kernel's centre, float64, and where they stand."""
-    for start in range(0, len(rows), BLOCK):
-        place = slice(start, min(start + BLOCK, len(rows)))
-        yield place, rows[place].double() - kernel.center
+def _places(count: int, first: int = 0) -> list[slice]:
+    return [slice(i, min(i + BLOCK, count)) for i in range(first, count, BLOCK)]
+
+
+def _centred(rows: Tensor, kernel: Polynomial) -> Tensor:
+    """Rows less the kernel's centre, float64."""
+    return rows.double() - kernel.center
 
 
 def _within(rows: Tensor, kernel: Polynomial) -> _Pairs:
     n = len(rows)
-    sums, squares = kernel.center.new_zeros(n), 0.0
-    for i, u in _blocks(rows, kernel):
-        for j, v in _blocks(rows[i.start :], kernel):
-            values = kernel(u, v)
-            if j.start == 0:
+
+    def part(i: slice) -> tuple[slice, Tensor, float]:
+        """Sums by row over the pairs of block i with itself and all behind it, and of squares."""
+        sums, squares, u = kernel.center.new_zeros(n - i.start), 0.0, _centred(rows[i], kernel)
+        for j in _places(n, i.start):
+            values = kernel(u, _centred(rows[j], kernel))
+            if j == i:
                 values.fill_diagonal_(0)
-                sums[i] += values.sum(dim=1)
-                squares += values.square().sum().item()
             else:
-                sums[i] += values.sum(dim=1)
-                sums[i.start + j.start : i.start + j.stop] += values.sum(dim=0)
-                squares += 2 * values.square().sum().item()
-    mean = sums.sum().item() / (n * (n - 1))
-    each = sums / (n - 1)
+                sums[j.start - i.start : j.stop - i.start] = values.sum(dim=0)
+            sums[: len(u)] += values.sum(dim=1)
+            squares += (1 if j == i else 2) * values.square().sum().item()
+        return i, sums, squares
+
+    total, squares = kernel.center.new_zeros(n), 0.0
+    for i, sums, found in in_order(part, _places(n), rows.device):
+        total[i.start :] += sums
+        squares += found
+    mean = total.sum().item() / (n * (n - 1))
+    each = total / (n - 1)
     return _Pairs(mean, each, each, squares - n * (n - 1) * mean**2)
 
 
 def _between(x: Tensor, y: Tensor, kernel: Polynomial) -> _Pairs:
+    def part(i: slice) -> tuple[slice, Tensor, Tensor, float]:
+        u, by_column, squares = _centred(x[i], kernel), kernel.center.new_empty(len(y)), 0.0
+        by_row = kernel.center.new_zeros(len(u))
+        for j in _places(len(y)):
+            values = kernel(u, _centred(y[j], kernel))
+            by_row += values.sum(dim=1)
+            by_column[j] = values.sum(dim=0)
+            squares += values.square().sum().item()
+        return i, by_row, by_column, squares
+
     of_x, of_y = kernel.center.new_zeros(len(x)), kernel.center.new_zeros(len(y))
     squares = 0.0
-    for i, u in _blocks(x, kernel):
-        for j, v in _blocks(y, kernel):
-            values = kernel(u, v)
-            of_x[i] += values.sum(dim=1)
-            of_y[j] += values.sum(dim=0)
-            squares += values.square().sum().item()
+    for i, by_row, by_column, found in in_order(part, _places(len(x)), x.device):
+        of_x[i] = by_row
+        of_y += by_column
+        squares += found
     count = len(x) * len(y)
     mean = of_x.sum().item() / count
     return _Pairs(mean, of_x / len(y), of_y / len(x), squares - count * mean**2)
@@ -243,26 +260,32 @@ def _between(x: Tensor, y: Tensor, kernel: Polynomial) -> _Pairs:
 def _mean(x: Tensor, y: Tensor, kernel: Polynomial) -> float:
     """Of the pairs of two sets, or of one with itself, the diagonal left out."""
     within, total = x is y, 0.0
-    for i, u in _blocks(x, kernel):
-        for j, v in _blocks(y[i.start :] if within else y, kernel):
-            values = kernel(u, v)
-            diagonal = values.trace() if within and j.start == 0 else 0.0
-            twice = 2 if within and j.start > 0 else 1
+    for i in _places(len(x)):
+        u = _centred(x[i], kernel)
+        for j in _places(len(y), i.start if within else 0):
+            values = kernel(u, _centred(y[j], kernel))
+            diagonal = values.trace() if within and j == i else 0.0
+            twice = 2 if within and j != i else 1
             total += float(twice * values.sum() - diagonal)
     return total / (len(x) * (len(x) - 1) if within else len(x) * len(y))
 
 
 def _means(x: Tensor, y: Tensor, of_x: Tensor, of_y: Tensor, kernel: Polynomial) -> Tensor:
     """`_mean` of every subset (subsets,), each kernel value computed once for all of them."""
-    within, total = x is y, kernel.center.new_zeros(of_x.shape[1])
-    for i, u in _blocks(x, kernel):
-        for j, v in _blocks(y[i.start :] if within else y, kernel):
-            values = kernel(u, v)
-            if within and j.start == 0:
+    within = x is y
+
+    def part(i: slice) -> Tensor:
+        u, total = _centred(x[i], kernel), kernel.center.new_zeros(of_x.shape[1])
+        for j in _places(len(y), i.start if within else 0):
+            values = kernel(u, _centred(y[j], kernel))
+            if within and j == i:
                 values.fill_diagonal_(0)
-            others = of_y[i.start :][j] if within else of_y[j]
-            sums = ((values @ others) * of_x[i]).sum(dim=0)
-            total += 2 * sums if within and j.start > 0 else sums
+            sums = ((values @ of_y[j]) * of_x[i]).sum(dim=0)
+            total += 2 * sums if within and j != i else sums
+        return total
+
+    parts = in_order(part, _places(len(x)), x.device)
+    total = torch.stack(list(parts)).sum(dim=0)
     n, m = of_x[:, 0].sum(), of_y[:, 0].sum()
     return total / (n * (n - 1) if within else n * m)
 

@@ -11,12 +11,15 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 # Columns: with 256 products are slower, with 512 more entries below the diagonal are computed too.
 TILE = 384
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 _LOCK = threading.RLock()  # torch's thread count is global
 _BEFORE: list[int] = []  # thread counts to give back, the outermost first
 
@@ -82,13 +85,20 @@ def _each(
     device: torch.device,
 ) -> None:
     """Does the job on every tile, each on one thread."""
+    for _ in in_order(lambda tile: job(*tile), tiles, device):
+        pass
+
+
+def in_order(
+    job: Callable[[Item], Result], items: Sequence[Item], device: torch.device
+) -> Iterator[Result]:
+    """job(item) of every item in their order; each on one thread, on the CPU several at once."""
     with single_threaded() as threads:
-        if threads == 1 or len(tiles) < 2 or device.type != "cpu":
-            for tile in tiles:
-                job(*tile)
+        if threads == 1 or len(items) < 2 or device.type != "cpu":
+            yield from map(job, items)
             return
-        with ThreadPoolExecutor(min(threads, len(tiles))) as pool:
-            list(pool.map(lambda tile: job(*tile), tiles))
+        with ThreadPoolExecutor(min(threads, len(items))) as pool:
+            yield from pool.map(job, items)
 
 
 @single_threaded()
