@@ -21,10 +21,11 @@ def bits_per_dim(e: Evidence) -> Verdict:
     samples = e.real.samples
     span, dimensions = _value_range(samples), math.prod(samples.shape)
     given: dict[str, Any] = {"dimensions": dimensions, "value_range": span}
-    score = (
-        metrics.bits_per_dim(_log_prob(samples), **given)
-        if e.level is None
-        else metrics.bits_per_dim_estimate(_log_prob(samples), **given, level=e.level)
+    score = e.measured(
+        metrics.bits_per_dim,
+        metrics.bits_per_dim_estimate,
+        log_likelihood=_log_prob(samples),
+        **given,
     )
     units = f"256 levels scaled to [{span[0]:g}, {span[1]:g})" if span else "as stored, not shifted"
     return Verdict(
@@ -35,7 +36,7 @@ def bits_per_dim(e: Evidence) -> Verdict:
 def nats(e: Evidence) -> Verdict:
     """Mean negative log density of a row."""
     given = _log_prob(e.real.samples)
-    score = metrics.nats(given) if e.level is None else metrics.nats_estimate(given, level=e.level)
+    score = e.measured(metrics.nats, metrics.nats_estimate, log_likelihood=given)
     return Verdict({"nats": score}, "mean negative log density of a row, in the stored units")
 
 
@@ -45,10 +46,8 @@ def mode_coverage(e: Evidence) -> Verdict:
     samples, width = e.fake.features, e.modes.means.shape[1]
     if samples.shape[1] != width:
         raise InputError(f"modes: must lie in fake's {samples.shape[1]} dimensions, got {width}")
-    found = (
-        metrics.mode_coverage(samples, e.modes)
-        if e.level is None
-        else metrics.mode_coverage_estimate(samples, e.modes, level=e.level)
+    found = e.measured(
+        metrics.mode_coverage, metrics.mode_coverage_estimate, samples=samples, mixture=e.modes
     )
     return Verdict(
         found._asdict(),

@@ -147,3 +147,9 @@ class Evidence:
     def told(self, stage: str) -> Callable[[int, int], None]:
         """Progress of one stage, as the metrics report it."""
         return lambda done, of: self.real.setting.stages.advance(stage, done, of)
+
+    def measured(
+        self, metric: Callable[..., Any], estimate: Callable[..., Any], **given: Any
+    ) -> Any:
+        """metric(**given), or estimate(**given, level=...) where intervals are asked for."""
+        return metric(**given) if self.level is None else estimate(**given, level=self.level)

@@ -52,10 +52,8 @@ def frechet_distance(e: Evidence) -> Verdict:
 def frechet_distance_infinity(e: Evidence) -> Verdict:
     """The value for infinitely many fakes."""
     key = "frechet_inception_distance" if e.inception else "frechet_distance"
-    score = (
-        metrics.frechet_distance_infinity(**e.features)
-        if e.level is None
-        else metrics.frechet_distance_infinity_estimate(**e.features, level=e.level)
+    score = e.measured(
+        metrics.frechet_distance_infinity, metrics.frechet_distance_infinity_estimate, **e.features
     )
     return Verdict(
         {f"{key}_infinity": score},
@@ -116,10 +114,12 @@ def precision_recall(e: Evidence) -> Verdict:
     """Precision, recall, density, coverage and their F score."""
     k = NEIGHBOURS if e.k is None else e.k
     told = e.told("precision, recall, density, coverage: pairs of rows")
-    found = (
-        metrics.precision_recall(**e.features, k=k, progress=told)
-        if e.level is None
-        else metrics.precision_recall_estimate(**e.features, k=k, level=e.level, progress=told)
+    found = e.measured(
+        metrics.precision_recall,
+        metrics.precision_recall_estimate,
+        **e.features,
+        k=k,
+        progress=told,
     )
     n, m = len(e.real.features), len(e.fake.features)
     return Verdict(
@@ -149,11 +149,7 @@ def expected_coverage(n: int, m: int, k: int) -> float:
 
 def different_bins(e: Evidence) -> Verdict:
     """How many k-means bins hold another share of the fakes than of the reals."""
-    found = (
-        metrics.different_bins(**e.features)
-        if e.level is None
-        else metrics.different_bins_estimate(**e.features, level=e.level)
-    )
+    found = e.measured(metrics.different_bins, metrics.different_bins_estimate, **e.features)
     return Verdict(
         {
             "different_bins": found.different,
@@ -174,10 +170,8 @@ def knn_divergence(e: Evidence) -> Verdict:
     """KL(real || fake), with the estimator's bias beside it."""
     k = KNN if e.k is None else e.k
     told = e.told("k-NN divergence: pairs of rows")
-    found = (
-        metrics.knn_divergence(**e.features, k=k, progress=told)
-        if e.level is None
-        else metrics.knn_divergence_estimate(**e.features, k=k, level=e.level, progress=told)
+    found = e.measured(
+        metrics.knn_divergence, metrics.knn_divergence_estimate, **e.features, k=k, progress=told
     )
     floor = found.floor.value if isinstance(found.floor, Estimate) else found.floor
     return Verdict(
@@ -191,10 +185,8 @@ def knn_divergence(e: Evidence) -> Verdict:
 def memorization(e: Evidence) -> Verdict:
     """Whether the fakes repeat the reals."""
     told = e.told("memorization: pairs of rows")
-    found = (
-        metrics.memorization(**e.features, progress=told)
-        if e.level is None
-        else metrics.memorization_estimate(**e.features, level=e.level, progress=told)
+    found = e.measured(
+        metrics.memorization, metrics.memorization_estimate, **e.features, progress=told
     )
     perfect = found.authentic_perfect
     return Verdict(
