@@ -131,8 +131,10 @@ def test_a_second_driver_on_the_folder_is_refused(tmp_path):
     out = tmp_path / "out"
     first = start(out)
     wait_for(lambda: training(out))
+    first.send_signal(signal.SIGSTOP)  # or it ends before a slow second one looks
     second = start(out)
     _, errors = second.communicate(timeout=60)
+    first.send_signal(signal.SIGCONT)
     first.send_signal(signal.SIGINT)
     first.communicate(timeout=30)
     assert second.returncode == 2
