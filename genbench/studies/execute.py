@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from genbench import files
 from genbench.data.streams import Stream
@@ -19,11 +20,12 @@ from genbench.models import create_model
 from genbench.ops.backend import backend
 from genbench.studies.cells import Cell, derived_seed, read_row, write_row
 from genbench.studies.parts import resolve
-from genbench.studies.tasks import Scores, Task, load_task
+from genbench.studies.tasks import Task, load_task
 from genbench.train.checkpoint import keep_newest, load_latest, save_checkpoint
 from genbench.train.loop import Diverged, Trainer, global_seed
 
 SHOWN = 2_000  # samples kept for the picture
+FRAME, IMAGES = 512, 64  # samples kept of every evaluation: points, pictures
 
 
 @dataclass
@@ -66,7 +68,8 @@ def run_cell(
     imported. report: called with the number of finished steps.
     """
     folder = cell.folder(out)
-    files.remove_leftovers(folder)
+    for place in (folder, folder / "frames"):
+        files.remove_leftovers(place)
     (folder / "error.txt").unlink(missing_ok=True)  # of an earlier try
     if (row := read_row(folder)) is not None:
         return row
@@ -134,15 +137,17 @@ def _train(
                 return False
             trainer.step()
             report(trainer.step_index)
-        run.history.append({"step": mark, **_evaluate(run, folder, last=mark == spec["steps"])})
+        samples = _draw(run)
+        _keep_samples(folder, samples, mark, last=mark == spec["steps"])
+        run.history.append({"step": mark, **run.task.score(samples)})
         run.seconds = earlier + time.monotonic() - started
         save_checkpoint(folder / "checkpoints", mark, run.state())
     return True
 
 
 @torch.no_grad()
-def _evaluate(run: _Run, folder: Path, *, last: bool) -> Scores:
-    """Scores of fresh samples in the data's units; the same latents at every evaluation."""
+def _draw(run: _Run) -> Tensor:
+    """Fresh samples in the data's units; the same latents at every evaluation."""
     spec, model = run.cell.spec, run.trainer.model
     rng = torch.Generator().manual_seed(derived_seed(spec["seed"], "samples"))
     model.eval()
@@ -150,11 +155,21 @@ def _evaluate(run: _Run, folder: Path, *, last: bool) -> Scores:
     model.train()
     if not samples.isfinite().all():
         raise Diverged(f"samples are not finite at step {run.trainer.step_index}")
+    return samples
+
+
+def _keep_samples(folder: Path, samples: Tensor, step: int, *, last: bool) -> None:
+    """What the report draws: a few samples of this evaluation, and more of the last one."""
+    frame = FRAME if samples.ndim == 2 else IMAGES
+    _write_array(folder / "frames" / f"{step:08d}.npy", samples[:frame])
     if last:
-        content = io.BytesIO()
-        np.save(content, samples[:SHOWN].float().numpy())
-        files.write_bytes(folder / "samples.npy", content.getvalue())
-    return run.task.score(samples)
+        _write_array(folder / "samples.npy", samples[:SHOWN])
+
+
+def _write_array(path: Path, samples: Tensor) -> None:
+    content = io.BytesIO()
+    np.save(content, samples.float().numpy())
+    files.write_bytes(path, content.getvalue())
 
 
 def _row(run: _Run, reason: str | None) -> dict[str, Any]:

@@ -56,6 +56,15 @@ def test_the_folder_holds_rows_page_and_pictures(finished):
     assert "perfect sampler" in finished.table
 
 
+def test_samples_of_every_evaluation_are_kept(finished):
+    for row in finished.rows:
+        cell = finished.out / "cells" / row["key"]
+        frames = {int(path.stem): np.load(path) for path in (cell / "frames").glob("*.npy")}
+        assert sorted(frames) == [scores["step"] for scores in row["curve"]]
+        assert all(frame.shape == (512, 2) for frame in frames.values())
+        assert np.array_equal(frames[40], np.load(cell / "samples.npy")[:512])
+
+
 def test_a_row_says_what_is_needed_to_repeat_it(finished):
     row = finished.rows[0]
     assert {"data", "loss", "model", "protocol", "seed", "steps", "status"} <= set(row)
