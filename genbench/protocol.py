@@ -18,13 +18,15 @@ class Batch:
 
     x: (n, *data_shape), floating. seed: int64 (1,), drawn by the loop; it is all the randomness a
     loss may use, so that a loss compiles, vmaps, shards and resumes. labels: int64 (n,) or None.
-    condition: any tensor with n rows, or None.
+    condition: any tensor with n rows, or None. done: the share of the run that is over, in [0, 1),
+    for what is annealed; a number, or a 0-d tensor where a step is compiled.
     """
 
     x: Tensor
     seed: Tensor
     labels: Tensor | None = None
     condition: Tensor | None = None
+    done: Tensor | float = 0.0
 
 
 @dataclass(frozen=True)

@@ -72,7 +72,8 @@ class Trainer:
     def _next_batch(self) -> tuple[Batch, int]:
         x = next(self.batches)
         seed = torch.randint(2**63 - 1, (1,), generator=self._rng)
-        return Batch(x=x, seed=seed.to(x.device)), int(seed)
+        done = self.step_index / self.steps
+        return Batch(x=x, seed=seed.to(x.device), done=done), int(seed)
 
     def _describe(self, phase: str, terms: dict[str, Tensor]) -> str:
         values = ", ".join(f"{name} = {term.item():g}" for name, term in terms.items())

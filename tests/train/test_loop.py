@@ -195,3 +195,13 @@ def test_losses_may_use_only_the_seed_they_get():
     again = Trainer(Line(("a", "b")), Ones(), steps=3, seed=0)
     repeated = itertools.chain.from_iterable(again.step().items() for _ in range(3))
     assert seeds == [value.item() for key, value in repeated if key.endswith("seed")]
+
+
+def test_losses_see_how_much_of_the_run_is_over():
+    class Watching(Line):
+        def loss(self, batch, phase):
+            return super().loss(batch, phase) | {"done": torch.tensor(batch.done)}
+
+    trainer = Trainer(Watching(("a", "b")), Ones(), steps=4, seed=0)
+    seen = [trainer.step() for _ in range(4)]
+    assert [terms["b/done"].item() for terms in seen] == [0, 0.25, 0.5, 0.75]
