@@ -169,7 +169,7 @@ def _list(arguments: argparse.Namespace) -> int:
     module = import_module(f"genbench.{room}")
     entries = {
         **module.CATALOG,
-        **{f"+{k}": e for k, e in getattr(module, "PENALTIES", {}).items()},
+        **{f"+{k}": e for k, e in getattr(module, "PARTS", {}).items()},
     }
     short: dict[str, list[str]] = {name: [] for name in entries}
     for alias, name in getattr(module, "ALIASES", {}).items():

@@ -1,31 +1,41 @@
-"""An adversarial loss: one objective and any penalties, named like "relativistic+r1+r2"."""
+"""An adversarial loss: one objective and any parts, named like "relativistic+r1+r2"."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from torch import Tensor, nn
 
-from genbench.catalog import look_up, unknown_name
-from genbench.errors import InputError
-from genbench.losses import CATALOG, PENALTIES
+from genbench import ops
+from genbench.losses import CATALOG
+from genbench.losses.names import parse
 from genbench.losses.objectives import Objective
+from genbench.losses.parts import PARTS
 from genbench.losses.penalties import CriticPoints, Penalty
+from genbench.losses.remedies import Remedies
+
+LABELS = 1  # the key of the labels' draws; the penalties draw from the seed itself
 
 
 @dataclass(frozen=True)
 class AdversarialLoss:
     """Callable with any critic: `loss(critic, real=, fake=, phase=, seed=)` -> terms.
 
-    weight: the penalties' gamma (r1, r2) or lambda (gp). A user's own callable of the same
-    signature, returning a 0-d tensor or a dict that holds "loss", can stand in its place.
+    weights: gamma (r1, r2) or lambda (gp, gp_one_sided, dragan) by penalty. labels: targets of a
+    labelled objective's critic, keywords of `ops.discriminator_bce`. remedies: what the loss asks
+    of the model that trains, and cannot do itself: packing, clipping, noise, ... A user's own
+    callable of the same signature, returning a 0-d tensor or a dict that holds "loss", can stand in
+    its place.
     """
 
     name: str
     objective: Objective
     penalties: Mapping[str, Penalty]
-    weight: float
+    weights: Mapping[str, float]
+    labels: Mapping[str, Any] = field(default_factory=dict)
+    remedies: Remedies = field(default_factory=Remedies)
 
     def __call__(
         self,
@@ -55,35 +65,37 @@ class AdversarialLoss:
         real = real.detach().requires_grad_(any(p.at_real for p in self.penalties.values()))
         fake = fake.detach().requires_grad_(any(p.at_fake for p in self.penalties.values()))
         points = CriticPoints(critic, real, fake, critic(real), critic(fake), seed)
-        loss = self.objective.critic(real=points.real_logits, fake=points.fake_logits)
+        labels = {**self.labels, "seed": ops.fold_seed(seed, LABELS)} if self.labels else {}
+        loss = self.objective.critic(real=points.real_logits, fake=points.fake_logits, **labels)
         terms = {"objective": loss.detach()}
         for name, penalty in self.penalties.items():
-            term = penalty.term(points, self.weight)
+            term = penalty.term(points, self.weights[name])
             terms[name] = term.detach()
             loss = loss + term
         return {"loss": loss, **terms}
 
 
 def create_loss(name: str, *, weight: float = 0.1) -> AdversarialLoss:
-    """The loss called `name`: an objective, then penalties, joined by "+".
+    """The loss called `name`: an objective, then parts of PARTS, joined by "+".
 
-    weight: gamma of r1 and r2, lambda of the gradient penalty. Raises InputError for an unknown
-    part, a penalty in the objective's place, a second objective or a penalty named twice.
+    weight: gamma or lambda of the penalties without a strength of their own ("r1=10"). Raises
+    InputError, in one line, for an unknown or misplaced name, a bad number or strength, a part
+    named twice, and a combination that makes no sense.
     """
-    first, *rest = str(name).split("+")
-    if first in PENALTIES or not all([first, *rest]):
-        raise InputError(
-            f"losses: '{name}' must be an objective, then penalties, joined by '+': "
-            f"{', '.join(CATALOG)}; {', '.join(PENALTIES)}"
-        )
-    entry = look_up(CATALOG, first, argument="losses")
-    names = [*entry.preset.get("penalties", ()), *rest]
-    for part in rest:
-        if part in CATALOG:
-            raise InputError(f"losses: '{name}' names two objectives, '{first}' and '{part}'")
-        if part not in PENALTIES:
-            raise unknown_name("losses", part, PENALTIES)
-        if names.count(part) > 1:
-            raise InputError(f"losses: '{name}' has the penalty '{part}' twice")
-    penalties = {part: PENALTIES[part].load() for part in names}
-    return AdversarialLoss(name, entry.load(), penalties, weight)
+    recipe = parse(name)
+    penalties = recipe.of_kind("penalty")
+    labels: dict[str, Any] = {}
+    for part, strength in recipe.of_kind("label").items():
+        labels.update(PARTS[part].load()(strength))
+    remedies: dict[str, Any] = {
+        part.removesuffix("N"): True if strength is None else strength
+        for part, strength in recipe.of_kind("remedy").items()
+    }
+    return AdversarialLoss(
+        name,
+        CATALOG[recipe.objective].load(),
+        {part: PARTS[part].load() for part in penalties},
+        {part: weight if own is None else own for part, own in penalties.items()},
+        labels,
+        Remedies(clip=recipe.clip, **remedies),
+    )

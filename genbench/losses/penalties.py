@@ -41,10 +41,18 @@ def _zero_centred(points: Tensor, logits: Tensor, gamma: float) -> Tensor:
     return gamma / 2 * ops.gradient_norm_penalty(gradients, center=0.0)
 
 
-def _between(points: CriticPoints, weight: float) -> Tensor:
+def _between(points: CriticPoints, weight: float, *, one_sided: bool = False) -> Tensor:
     return weight * ops.gradient_penalty(
-        points.critic, real=points.real, fake=points.fake, seed=points.seed
+        points.critic, real=points.real, fake=points.fake, one_sided=one_sided, seed=points.seed
     )
+
+
+def _around_real(points: CriticPoints, weight: float) -> Tensor:
+    real = points.real.detach()
+    # one scale for the batch, as the authors' code has it; a batch of one has the scale 0
+    scale = 0.5 * real.std(correction=0)
+    noise = ops.normal(real.shape, seed=points.seed, stream=1, dtype=real.dtype)
+    return weight * ops.gradient_penalty(points.critic, real=real + scale * noise)
 
 
 # Mescheder, Geiger, Nowozin 2018 (arXiv 1801.04406), equations 9 and 10: gamma / 2 E ||grad D||^2.
@@ -53,3 +61,9 @@ r2 = Penalty(lambda p, gamma: _zero_centred(p.fake, p.fake_logits, gamma), at_fa
 
 # Gulrajani et al. 2017 (arXiv 1704.00028), equation 3: lambda E (||grad D(x_hat)|| - 1)^2.
 gp = Penalty(_between)
+
+# Petzka, Fischer, Lukovnikov 2018 (arXiv 1709.08894), equation 8: max(0, ||grad D(x_hat)|| - 1)^2.
+gp_one_sided = Penalty(lambda p, weight: _between(p, weight, one_sided=True))
+
+# Kodali et al. 2017 (arXiv 1705.07215), section 2.3: x + delta, delta ~ N(0, c I), norm k = 1.
+dragan = Penalty(_around_real)

