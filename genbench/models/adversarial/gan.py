@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -13,15 +13,24 @@ from torch import Tensor, nn
 from genbench import ops
 from genbench.errors import InputError
 from genbench.losses.adversarial import create_loss
+from genbench.losses.remedies import Remedies, add_instance_noise
+from genbench.nets.dropout import SeededDropout
+from genbench.nets.minibatch import MinibatchStd, pack, seen_shape
 from genbench.nets.mlp import MLP
+from genbench.nets.spectral import normalise
 from genbench.protocol import Batch, OptimizerSpec
 
-NOISE, PENALTY = 0, 1  # the draws of one loss, each with a key of its own
+# The draws of one loss, each with a key of its own; a loss takes those up to LOSS + 7.
+LATENT, LOSS, INSTANCE_NOISE, DROPOUT = 0, 1, 8, 9
 
 
 @dataclass(frozen=True)
 class Config:
-    """Constants of the `quick` protocol; `weight` is the penalties' gamma or lambda."""
+    """Constants of the `quick` protocol; `weight` is the penalties' gamma or lambda.
+
+    critic_steps: where the loss's name has none ("+critic5"). critic_width, critic_depth: the
+    generator's where None.
+    """
 
     data_shape: tuple[int, ...]
     loss: str | Callable[..., Any] = "non_saturating"
@@ -30,14 +39,19 @@ class Config:
     latent_dim: int = 2
     width: int = 128
     depth: int = 3
+    critic_width: int | None = None
+    critic_depth: int | None = None
     slope: float = 0.0
     learning_rate: float = 2e-3
     betas: tuple[float, float] = (0.0, 0.9)
     schedule: str = "cosine"
 
     def __post_init__(self) -> None:
-        for name in ("critic_steps", "latent_dim", "width", "depth"):
+        optional = ("critic_width", "critic_depth")
+        for name in ("critic_steps", "latent_dim", "width", "depth", *optional):
             value = getattr(self, name)
+            if value is None and name in optional:
+                continue
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise InputError(f"{name} must be a whole number of at least 1, got {value!r}")
         for name, low in (("weight", 0), ("slope", 0), ("learning_rate", 1e-12)):
@@ -57,16 +71,29 @@ def _check_shape(shape: Any) -> None:
 
 
 class GAN(nn.Module):
-    """A generator (n, latent_dim) -> (n, *data_shape), a critic (n, *data_shape) -> logits."""
+    """A generator (n, latent_dim) -> (n, *data_shape), a critic (n, *critic_shape) -> logits.
+
+    critic_shape: of one row that the critic's network sees, data_shape unless the loss packs points
+    or adds the minibatch's deviation. lookahead: {"generator": ("critic", K)} where the generator's
+    loss is to be taken after K further steps of the critic, differentiated through (Metz 2017).
+    """
 
     def __init__(self, config: Config, generator: nn.Module, critic: nn.Module) -> None:
         super().__init__()
         self.config = config
-        self.generator = generator
-        self.critic = critic
-        self.phases = ("critic",) * config.critic_steps + ("generator",)
         loss = config.loss
         self._loss = create_loss(loss, weight=config.weight) if isinstance(loss, str) else loss
+        self.remedies = remedies = _remedies(self._loss)
+        self.critic_shape = _critic_shape(config, remedies)
+        self.generator = generator
+        critic = normalise(critic) if remedies.spectral_norm else critic
+        self.critic = MinibatchStd(critic) if remedies.minibatch_std else critic
+        self._dropout = SeededDropout(generator, remedies.dropout) if remedies.dropout else None
+        steps = remedies.critic or config.critic_steps
+        self.phases = ("critic",) * steps + ("generator",)
+        self.lookahead: Mapping[str, tuple[str, int]] = (
+            {"generator": ("critic", remedies.unrolled)} if remedies.unrolled else {}
+        )
 
     @classmethod
     def build(cls, **options: Any) -> GAN:
@@ -80,12 +107,14 @@ class GAN(nn.Module):
             if name not in known:
                 raise InputError(f"gan has no field '{name}'; fields: {', '.join(known)}")
         config = Config(**options)
-        stock = {"width": config.width, "depth": config.depth, "slope": config.slope}
-        generator = players["generator"] or (
-            lambda: MLP((config.latent_dim,), config.data_shape, **stock)
-        )
-        critic = players["critic"] or (lambda: MLP(config.data_shape, (1,), **stock))
-        return cls(config, generator(), critic())
+        loss = create_loss(config.loss) if isinstance(config.loss, str) else config.loss
+        seen = _critic_shape(config, _remedies(loss))
+        generator = players["generator"] or (lambda: _generator(config))
+        critic = players["critic"] or (lambda: _critic(config, seen))
+        made = generator(), critic()
+        if players["critic"] and seen != tuple(config.data_shape):
+            _check_takes(made[1], seen, config)
+        return cls(config, *made)
 
     def phase_parameters(self, phase: str) -> Iterable[nn.Parameter]:
         """The parameters of the player that moves in `phase`."""
@@ -100,34 +129,104 @@ class GAN(nn.Module):
 
     def loss(self, batch: Batch, phase: str) -> dict[str, Tensor]:
         """Terms of one player; batch.x (n, *data_shape), as many generated points."""
-        z = ops.normal(
-            (len(batch.x), self.config.latent_dim),
-            seed=ops.fold_seed(batch.seed, NOISE),
-            dtype=batch.x.dtype,
-        )
         # The critic's turn needs no graph through the generator.
         with torch.set_grad_enabled(phase == "generator"):
-            fake = self.generator(z)
+            fake = self._generate(batch)
         terms = self._loss(
             self.critic,
-            real=batch.x,
-            fake=fake,
+            real=self._shown(batch.x, batch, stream=0),
+            fake=self._shown(fake, batch, stream=1),
             phase=phase,
-            seed=ops.fold_seed(batch.seed, PENALTY),
+            seed=ops.fold_seed(batch.seed, LOSS),
         )
         terms = terms if isinstance(terms, dict) else {"loss": terms}
         _check_terms(terms, self._loss)
         return terms
 
+    def _generate(self, batch: Batch) -> Tensor:
+        """As many points as the batch has, (n, *data_shape), from its seed."""
+        uniform = self.remedies.uniform_latent
+        z = (ops.uniform if uniform else ops.normal)(
+            (len(batch.x), self.config.latent_dim),
+            seed=ops.fold_seed(batch.seed, LATENT),
+            dtype=batch.x.dtype,
+        )
+        z = 2 * z - 1 if uniform else z
+        if self._dropout is None:
+            return self.generator(z)
+        return self._dropout(self.generator, z, ops.fold_seed(batch.seed, DROPOUT))
+
+    def _shown(self, x: Tensor, batch: Batch, *, stream: int) -> Tensor:
+        """x (n, *data_shape) as the critic gets it: with instance noise, and packed."""
+        remedies = self.remedies
+        if remedies.instance_noise:
+            seed = ops.fold_seed(batch.seed, INSTANCE_NOISE)
+            std = remedies.instance_noise
+            x = add_instance_noise(x, std=std, done=batch.done, seed=seed, stream=stream)
+        if remedies.packing == 1:
+            return x
+        if len(x) % remedies.packing:
+            raise InputError(
+                f"batch: packing{remedies.packing} needs a multiple of {remedies.packing} rows, "
+                f"got {len(x)}"
+            )
+        return pack(x, remedies.packing)
+
+    @torch.no_grad()
     def after_update(self, phase: str) -> None:
-        """Nothing follows an update."""
+        """Clips the critic's weights where the loss asks for it."""
+        clip = self.remedies.clip
+        if phase == "critic" and clip is not None:
+            for parameter in self.critic.parameters():
+                parameter.clamp_(-clip, clip)
 
     @torch.no_grad()
     def sample(self, n: int, rng: torch.Generator) -> Tensor:
-        """(n, *data_shape); latents are drawn on the generator's device."""
+        """(n, *data_shape); latents and dropout are drawn on the generator's device."""
         like = next(self.generator.parameters())
-        z = torch.randn(n, self.config.latent_dim, generator=rng, device=rng.device)
-        return self.generator(z.to(like))
+        shape, options = (n, self.config.latent_dim), {"generator": rng, "device": rng.device}
+        uniform = self.remedies.uniform_latent
+        z = 2 * torch.rand(shape, **options) - 1 if uniform else torch.randn(shape, **options)
+        if self._dropout is None:
+            return self.generator(z.to(like))
+        seed = torch.randint(2**63 - 1, (1,), **options).to(like.device)
+        return self._dropout(self.generator, z.to(like), seed)
+
+
+def _remedies(loss: Any) -> Remedies:
+    """What a loss asks of its model; nothing where it is the user's own callable."""
+    return getattr(loss, "remedies", None) or Remedies()
+
+
+def _critic_shape(config: Config, remedies: Remedies) -> tuple[int, ...]:
+    packing, deviation = remedies.packing, remedies.minibatch_std
+    return seen_shape(config.data_shape, packing=packing, minibatch_std=deviation)
+
+
+def _generator(config: Config) -> nn.Module:
+    sizes = {"width": config.width, "depth": config.depth}
+    return MLP((config.latent_dim,), config.data_shape, slope=config.slope, **sizes)
+
+
+def _critic(config: Config, seen: tuple[int, ...]) -> nn.Module:
+    width, depth = config.critic_width or config.width, config.critic_depth or config.depth
+    return MLP(seen, (1,), width=width, depth=depth, slope=config.slope)
+
+
+def _check_takes(critic: nn.Module, seen: tuple[int, ...], config: Config) -> None:
+    """Refuses a user's critic whose input is not what the loss makes of the points."""
+    was_training = critic.training
+    critic.eval()  # the try leaves no trace in running means
+    try:
+        with torch.no_grad():
+            critic(torch.zeros(2, *seen))
+    except Exception as error:  # whatever a network may raise at sizes that do not fit
+        raise InputError(
+            f"critic: with {config.loss} it gets rows of shape {seen}, made of points of shape "
+            f"{tuple(config.data_shape)}; it raised {' '.join(str(error).split())}"
+        ) from error
+    finally:
+        critic.train(was_training)
 
 
 def _check_terms(terms: dict[str, Any], loss: Any) -> None:
