@@ -11,17 +11,36 @@ if TYPE_CHECKING:
     from genbench.data.samples import Samples, open_samples
     from genbench.data.streams import Stream
 
-__all__ = ["CATALOG", "Mixture", "Samples", "Stream", "mixture", "open_samples"]
+__all__ = ["CATALOG", "MIXTURES", "Mixture", "Samples", "Stream", "mixture", "open_samples"]
 
-_MIXTURES = "genbench.data.mixtures:"
+_NAMED = "genbench.data.named_mixtures:"
 
-CATALOG = {
-    "ring8": Entry(_MIXTURES + "ring", "8 Gaussians on a circle of radius 1, sigma .05"),
-    "grid25": Entry(_MIXTURES + "grid", "5 x 5 Gaussians from -4 to 4 step 2, sigma .05"),
+MIXTURES = {
+    "ring8": Entry(_NAMED + "ring", "8 Gaussians on a circle of radius 1, sigma .05"),
+    "grid25": Entry(_NAMED + "grid", "5 x 5 Gaussians from -4 to 4 step 2, sigma .05"),
+    "random25": Entry(_NAMED + "random", "25 Gaussians at random places in -4..4, sigma .05"),
+    "spiral": Entry(_NAMED + "spiral", "two arms of 50 Gaussians each, sigma .1; Grathwohl 2018"),
+    "swissroll": Entry(
+        _NAMED + "swiss_roll", "100 Gaussians on a rolled-up strip, sigma .033; Gulrajani 2017"
+    ),
     "ring8-pacgan": Entry(
-        _MIXTURES + "ring", "ring8 as PacGAN has it, sigma .01; Lin 2018", {"sigma": 0.01}
+        _NAMED + "ring", "ring8 as PacGAN has it, sigma .01; Lin 2018", {"sigma": 0.01}
+    ),
+    "grid25-pacgan": Entry(_NAMED + "grid", "grid25 as PacGAN has it, sigma .05; Lin 2018"),
+    "ring8-wgan_gp": Entry(
+        _NAMED + "ring",
+        "radius 2, sigma .02, all over 1.414; Gulrajani 2017",
+        {"radius": 2.0, "sigma": 0.02, "over": 1.414},
+    ),
+    "grid25-wgan_gp": Entry(
+        _NAMED + "grid", "grid25 over 2.828; Gulrajani 2017", {"sigma": 0.05, "over": 2.828}
+    ),
+    "veegan1200": Entry(
+        _NAMED + "subspace", "10 Gaussians of 700 dimensions in 1200, sigma 1; Srivastava 2017"
     ),
 }
+
+CATALOG = {**MIXTURES}
 
 
 def __getattr__(name: str) -> Any:

@@ -39,6 +39,25 @@ def open_npz(origin: Origin) -> tuple[str, dict[str, Rows]]:
     return name, rows
 
 
+def open_members(origin: Origin, names: Collection[str]) -> dict[str, Rows]:
+    """The arrays of an .npz that are called `names`; a single number becomes an array (1,).
+
+    Raises InputError where one is missing, damaged or not what it declares.
+    """
+    origin.file_size()
+    with origin.reading(), zipfile.ZipFile(origin.path) as archive:
+        members = {info.filename.removesuffix(".npy"): info for info in _arrays(origin, archive)}
+        if missing := [name for name in names if name not in members]:
+            raise origin.fault(
+                f"must hold {' and '.join(names)}, got {', '.join(sorted(members)[:6])} and no "
+                f"{missing[0]}"
+            )
+        rows = {name: _member(origin, archive, members[name]) for name in names}
+    for found in rows.values():
+        found.shape = found.shape or (1,)
+    return rows
+
+
 def open_safetensors(origin: Origin) -> tuple[str, dict[str, Rows]]:
     """The name of the only tensor, or of that called features (see `SAMPLES`), and its rows."""
     from safetensors import SafetensorError, safe_open

@@ -44,3 +44,12 @@ class Stream(Iterator[Tensor]):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on where `state_dict` was taken."""
         self._rng.set_state(state["rng"])
+
+
+def resample(points: Tensor) -> Callable[[int, torch.Generator], Tensor]:
+    """A `sample(n, rng)` for a Stream: n rows of points (N, ...), drawn with replacement."""
+
+    def sample(n: int, rng: torch.Generator) -> Tensor:
+        return points[torch.randint(len(points), (n,), generator=rng)]
+
+    return sample

@@ -67,6 +67,7 @@ if TYPE_CHECKING:
         ssim_each,
         ssim_estimate,
     )
+    from genbench.metrics.spread import ModeSpread, mode_spread, mode_spread_estimate
 
 __all__ = [
     "ALIASES",
@@ -80,6 +81,7 @@ __all__ = [
     "KernelSubsets",
     "Memorization",
     "ModeCoverage",
+    "ModeSpread",
     "Moments",
     "PrecisionRecall",
     "bits_per_dim",
@@ -103,6 +105,8 @@ __all__ = [
     "memorization_estimate",
     "mode_coverage",
     "mode_coverage_estimate",
+    "mode_spread",
+    "mode_spread_estimate",
     "ms_ssim",
     "ms_ssim_diversity",
     "ms_ssim_diversity_estimate",
@@ -158,6 +162,10 @@ CATALOG = {
         "genbench.metrics.modes:mode_coverage",
         "modes, modes held, high-quality share and both KLs against a known mixture",
     ),
+    "mode_spread": Entry(
+        "genbench.metrics.spread:mode_spread",
+        "standard deviation within the modes held, over a perfect sampler's",
+    ),
     "bits_per_dim": Entry(
         "genbench.metrics.likelihood:bits_per_dim",
         "bits per dimension of log-densities of dequantised data",
@@ -188,6 +196,7 @@ ALIASES = {
     "ndb": "different_bins",
     "prc": "precision_recall",
     "prdc": "precision_recall",
+    "spread": "mode_spread",
 }
 
 # The formulas import torch; the catalog above must not.
@@ -232,6 +241,9 @@ _MODULES = {
     "Memorization": "authenticity",
     "memorization": "authenticity",
     "memorization_estimate": "authenticity",
+    "ModeSpread": "spread",
+    "mode_spread": "spread",
+    "mode_spread_estimate": "spread",
     "ModeCoverage": "modes",
     "mode_coverage": "modes",
     "mode_coverage_estimate": "modes",

@@ -1,21 +1,20 @@
 """Mode coverage of samples against a mixture whose modes are known.
 
 Published rule (Srivastava et al. 2017, VEEGAN; Lin et al. 2018, PacGAN): a sample is of high
-quality within three standard deviations of a mode. `modes_held` is stricter: a uniform cloud visits
-every mode, but does not hold its weight.
+quality within three standard deviations of a mode; in more than two dimensions the radius grows
+(`mode_law.quality_radius`). `modes_held` is stricter: a uniform cloud visits every mode, but does
+not hold its weight.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
 
-from genbench.errors import InputError
-from genbench.metrics.checks import feature_matrix
 from genbench.metrics.intervals import (
     Estimate,
     counts_estimate,
@@ -23,26 +22,16 @@ from genbench.metrics.intervals import (
     share_estimate,
     within,
 )
+from genbench.metrics.mode_law import HELD_SHARE, Modes, assigned, mode_law
 
 T = TypeVar("T")
-RADIUS = 3.0  # standard deviations
-HELD_SHARE = 0.2  # of a mode's weight
-_ROWS = 16_384  # samples a block: bounds the distance matrix
-
-
-class Modes(Protocol):
-    """Equally weighted Gaussians, as `genbench.data.mixture` gives: means (K, d) float64, sigma."""
-
-    @property
-    def means(self) -> Tensor: ...
-    @property
-    def sigma(self) -> float: ...
 
 
 class ModeCoverage(NamedTuple, Generic[T]):
     """modes, modes_held: counts (expected counts for a perfect sampler). high_quality: share 0..1.
 
-    kl: sum p ln(p / weight) over high-quality samples, nats; NaN when there are none.
+    kl: sum p ln(p / q) over high-quality samples, nats, NaN when there are none; q: a mode's
+    weight, or where modes overlap the share of a perfect sampler (`mode_law.mode_law`).
     kl_off_mode: the same with one more bin for all other samples, nats.
     """
 
@@ -56,7 +45,9 @@ class ModeCoverage(NamedTuple, Generic[T]):
 def mode_coverage(samples: Any, mixture: Modes) -> ModeCoverage[float]:
     """Score samples (N, d), any floating dtype, in the mixture's units; distances in float64.
 
-    A sample belongs to its nearest mode and is of high quality when no farther than three sigma.
+    A sample belongs to its nearest mode and is of high quality when no farther than three sigma;
+    in d > 2 dimensions than the radius that holds 1 - exp(-4.5) of a Gaussian, as three sigma do in
+    the plane. Where the mixture has a `basis` (D, d), d counts and distances are those in R^D.
     modes: modes with at least one such sample; modes_held: with at least a fifth of the mode's
     weight. A tensor or a NumPy array; InputError for another width, no samples, or values that
     are not finite.
@@ -94,53 +85,37 @@ def mode_coverage_estimate(
 def perfect_sampler(mixture: Modes, n: int) -> ModeCoverage[float]:
     """What n samples of the mixture itself score on average: the floor beside every row.
 
-    Modes are taken as far apart; both KLs to first order in 1 / n (Miller 1955: bins minus one over
-    twice the count).
+    From the shares of `mode_law.mode_law`; both KLs to first order in 1 / n (Miller 1955: bins
+    minus one over twice the count).
     """
     from scipy.stats import binom
 
-    modes = len(mixture.means)
-    inside = high_quality_mass(mixture)
-    hit = inside / modes
+    shares = mode_law(mixture).shares.numpy()
+    modes, inside = len(shares), float(shares.sum())
     needed = math.ceil(HELD_SHARE * n / modes)
     return ModeCoverage(
-        modes=modes * (1 - (1 - hit) ** n),
-        modes_held=modes * float(binom.sf(needed - 1, n, hit)),
+        modes=float((1 - (1 - shares) ** n).sum()),
+        modes_held=float(binom.sf(needed - 1, n, shares).sum()),
         high_quality=inside,
         kl=(modes - 1) / (2 * n * inside),
         kl_off_mode=modes / (2 * n),
     )
 
 
-def high_quality_mass(mixture: Modes) -> float:
-    """Mass of a Gaussian within three sigma: 1 - exp(-4.5) in two dimensions, less in more."""
-    from scipy.stats import chi2
-
-    return float(chi2.cdf(RADIUS**2, mixture.means.shape[1]))
-
-
 def _counts(samples: Any, mixture: Modes) -> Tensor:
-    """(K + 1,) float64: samples within three sigma of their nearest mode; the last: all others."""
-    modes, dimensions = mixture.means.shape
-    samples = feature_matrix(samples, argument="samples")
-    if samples.shape[1] != dimensions:
-        raise InputError(f"samples: must be (N, {dimensions}), got shape {tuple(samples.shape)}")
+    """(K + 1,) float64: high-quality samples of each mode; the last: all others."""
+    modes = len(mixture.means)
     counts = torch.zeros(modes + 1, dtype=torch.float64)
-    means = mixture.means.to(samples.device)
-    for block in samples.split(_ROWS):
-        x = block.to(torch.float64)
-        distance = torch.cdist(x, means, compute_mode="donot_use_mm_for_euclid_dist")
-        nearest = distance.min(dim=1)
-        bins = nearest.indices.where(nearest.values <= RADIUS * mixture.sigma, modes)
-        counts += torch.bincount(bins, minlength=modes + 1).cpu()
+    for _, mode in assigned(samples, mixture):
+        counts += torch.bincount(mode, minlength=modes + 1).cpu()
     return counts
 
 
 def _expected(mixture: Modes) -> tuple[Tensor, Tensor]:
     """Shares of a perfect sampler: of all samples (K + 1,), of those of high quality (K,)."""
-    modes, mass = len(mixture.means), high_quality_mass(mixture)
-    weights = torch.full((modes,), 1 / modes, dtype=torch.float64)
-    return torch.cat([weights * mass, torch.tensor([1 - mass], dtype=torch.float64)]), weights
+    law = mode_law(mixture)
+    outside = torch.tensor([law.outside], dtype=torch.float64)
+    return torch.cat([law.shares, outside]), law.shares / law.shares.sum()
 
 
 def _score(counts: Tensor, mixture: Modes) -> ModeCoverage[float]:

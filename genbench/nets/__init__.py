@@ -1,1 +1,28 @@
-"""Stock networks that models share."""
+"""Stock networks that models share, by name; the catalog is readable without torch.
+
+An entry loads to `make(input_shape, output_shape, *, width, depth, slope=0.0) -> torch.nn.Module`:
+x (n, *input_shape) -> (n, *output_shape), weights from torch's global generator.
+"""
+
+from __future__ import annotations
+
+from genbench.catalog import Entry
+
+__all__ = ["NETWORKS"]
+
+NETWORKS = {
+    "mlp": Entry("genbench.nets.mlp:MLP", "linear layers, LeakyReLU(slope) between"),
+    "mlp_batch_norm": Entry(
+        "genbench.nets.mlp_batch_norm:MLPBatchNorm",
+        "batch norm and ReLU between linear layers; PacGAN's generator, Lin 2018",
+    ),
+    "maxout": Entry(
+        "genbench.nets.maxout:MaxoutMLP",
+        "maxout of 5 pieces; PacGAN's critic, Goodfellow 2013",
+    ),
+    "dcgan_generator": Entry(
+        "genbench.nets.dcgan:DCGANGenerator",
+        "transposed convolutions to images in [-1, 1], Radford 2015",
+    ),
+    "dcgan_critic": Entry("genbench.nets.dcgan:DCGANCritic", "strided convolutions, Radford 2015"),
+}

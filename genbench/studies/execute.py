@@ -15,12 +15,12 @@ import torch
 from torch import Tensor
 
 from genbench import files
-from genbench.data.streams import Stream
+from genbench.data.streams import Stream, resample
 from genbench.models import create_model
 from genbench.ops.backend import backend
 from genbench.studies.cells import Cell, derived_seed, read_row, write_row
 from genbench.studies.parts import resolve
-from genbench.studies.tasks import Task, load_task
+from genbench.studies.tasks import ArrayTask, Task, load_task
 from genbench.train.checkpoint import keep_newest, load_latest, save_checkpoint
 from genbench.train.loop import Diverged, Trainer, global_seed
 
@@ -34,13 +34,14 @@ class _Run:
 
     cell: Cell
     task: Task
+    scale: float  # training data are divided by it
     trainer: Trainer
     history: list[dict[str, Any]]
     seconds: float = 0.0  # of earlier, interrupted parts
 
     def state(self) -> dict[str, Any]:
         spec = self.cell.spec
-        model = {"name": spec["model"], "config": spec["config"], "scale": self.task.scale}
+        model = {"name": spec["model"], "config": spec["config"], "scale": self.scale}
         return {
             "trainer": self.trainer.state_dict(),
             "history": self.history,
@@ -106,16 +107,25 @@ def _prepare(cell: Cell, own: dict[str, Any]) -> _Run:
     with global_seed(derived_seed(spec["seed"], "weights")):
         model: Any = create_model(spec["model"], data_shape=task.data_shape, **options)
     model.to(device=spec["device"], dtype=dtype)
+    scale = task.scale if spec["standardise"] else 1.0
     stream = Stream(
-        task.sample,
+        _sampler(task, spec),
         batch_size=spec["batch_size"],
         seed=derived_seed(spec["seed"], "data"),
-        scale=task.scale,
+        scale=scale,
         dtype=dtype,
         device=spec["device"],
     )
     seed = derived_seed(spec["seed"], "noise")
-    return _Run(cell, task, Trainer(model, stream, steps=spec["steps"], seed=seed), [])
+    return _Run(cell, task, scale, Trainer(model, stream, steps=spec["steps"], seed=seed), [])
+
+
+def _sampler(task: Task, spec: dict[str, Any]) -> Callable[[int, torch.Generator], Tensor]:
+    """Fresh points, or those of the seed's training set where the protocol has one."""
+    if spec["points"] is None or isinstance(task, ArrayTask):
+        return task.sample
+    rng = torch.Generator().manual_seed(derived_seed(spec["seed"], "points"))
+    return resample(task.sample(spec["points"], rng))
 
 
 def _train(
@@ -151,7 +161,7 @@ def _draw(run: _Run) -> Tensor:
     spec, model = run.cell.spec, run.trainer.model
     rng = torch.Generator().manual_seed(derived_seed(spec["seed"], "samples"))
     model.eval()
-    samples = model.sample(spec["samples"], rng).double().cpu() * run.task.scale
+    samples = model.sample(spec["samples"], rng).double().cpu() * run.scale
     model.train()
     if not samples.isfinite().all():
         raise Diverged(f"samples are not finite at step {run.trainer.step_index}")

@@ -39,7 +39,7 @@ class StudyResult:
 
 def mode_collapse(
     *,
-    data: Any = ("ring8", "grid25"),
+    data: Any = None,
     losses: Any = LOSSES,
     generator: Function | None = None,
     critic: Function | None = None,
@@ -57,7 +57,8 @@ def mode_collapse(
 
     Args:
         data: names, `genbench.data.Mixture`s or arrays (N, ...), one, several or a dict of them;
-            an array without known modes is judged by k-means bins and nearest neighbours.
+            an array without known modes is judged by k-means bins and nearest neighbours. None: the
+            protocol's.
         losses: names ("relativistic+r1+r2") or callables `loss(critic, *, real, fake, phase, seed)`
             -> 0-d tensor or dict that holds "loss", one, several or a dict of named ones; phase is
             "critic" or "generator", seed an int64 (1,) tensor for `genbench.ops`.
@@ -79,9 +80,10 @@ def mode_collapse(
     device = _check_place(device, dtype)
     if not isinstance(protocol, str) or protocol not in PROTOCOLS:
         raise unknown_name("protocol", protocol, PROTOCOLS)
-    tasks, named = make_tasks(data), name_losses(losses)
+    chosen = PROTOCOLS[protocol]
+    tasks, named = make_tasks(chosen.data if data is None else data), name_losses(losses)
     networks = {"generator": generator, "critic": critic}
-    common = _common(PROTOCOLS[protocol], steps, config or {}, device, dtype)
+    common = _common(chosen, steps, config or {}, device, dtype)
     for task in tasks:
         check_networks(task.data_shape, common["config"], networks)
     out = Path(out).absolute()
@@ -109,6 +111,8 @@ def _common(
         "samples": protocol.samples,
         "batch_size": protocol.batch_size,
         "evaluations": protocol.evaluations,
+        "points": protocol.points,
+        "standardise": protocol.standardise,
         "config": {**protocol.model, **_own_constants(config)},
         "device": device,
         "dtype": dtype,

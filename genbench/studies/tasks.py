@@ -7,6 +7,7 @@ import io
 import math
 import zipfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,7 +20,8 @@ from genbench import files
 from genbench.data.mixtures import Mixture, mixture
 from genbench.errors import InputError
 from genbench.metrics.bins import Bins
-from genbench.metrics.modes import HELD_SHARE, high_quality_mass, mode_coverage, perfect_sampler
+from genbench.metrics.mode_law import HELD_SHARE
+from genbench.metrics.modes import mode_coverage, perfect_sampler
 from genbench.metrics.neighbours import precision_recall
 
 Scores = dict[str, float | None]
@@ -47,11 +49,6 @@ class MixtureTask:
     """Data whose modes are known."""
 
     def __init__(self, mixture: Mixture) -> None:
-        if (share := high_quality_mass(mixture)) < 0.01:
-            raise InputError(
-                f"data: '{mixture.name}' has {mixture.means.shape[1]} dimensions, where three "
-                f"sigma hold {share:.1g} of a mode: mode coverage says nothing there"
-            )
         self.mixture = mixture
         self.name = mixture.name
         self.digest = mixture.digest
@@ -73,7 +70,9 @@ class MixtureTask:
 
     def arrays(self) -> dict[str, np.ndarray]:
         """means (K, d) and sigma."""
-        return {"means": self.mixture.means.numpy(), "sigma": np.array(self.mixture.sigma)}
+        known = self.mixture
+        arrays = {"means": known.means.numpy(), "sigma": np.array(known.sigma)}
+        return arrays if known.basis is None else {**arrays, "basis": known.basis.numpy()}
 
 
 class ArrayTask:
@@ -176,7 +175,7 @@ def _make_task(value: Any, name: str | None) -> Task:
     if isinstance(value, str):
         value = mixture(value)
     if isinstance(value, Mixture):
-        return MixtureTask(value if name is None else Mixture(name, value.means, value.sigma))
+        return MixtureTask(value if name is None else replace(value, name=name))
     if isinstance(value, Tensor):
         value = value.detach().cpu()
         value = (value.float() if value.dtype == torch.bfloat16 else value).numpy()
@@ -214,7 +213,9 @@ def load_task(path: Path, name: str) -> Task:
     with np.load(path, allow_pickle=False) as arrays:
         if "x" in arrays:
             return ArrayTask(name, arrays["x"])
-        return MixtureTask(Mixture(name, torch.from_numpy(arrays["means"]), float(arrays["sigma"])))
+        basis = torch.from_numpy(arrays["basis"]) if "basis" in arrays else None
+        means, sigma = torch.from_numpy(arrays["means"]), float(arrays["sigma"])
+        return MixtureTask(Mixture(name, means, sigma, basis))
 
 
 def _plain(scores: dict[str, float]) -> Scores:

@@ -63,6 +63,7 @@ OTHERS = {
     "bits_per_dim",
     "inception_score",
     "mode_coverage",
+    "mode_spread",
     "ms_ssim",
     "ms_ssim_diversity",
     "nats",

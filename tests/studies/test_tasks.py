@@ -106,7 +106,6 @@ def test_images_are_taken():
         (np.ones((600, 2)), "must vary"),
         (np.zeros((600, 2), dtype=int), "must be floating"),
         (np.zeros(600), "must be floating (N, ...)"),
-        (Mixture("high", 10 * torch.eye(200), 0.1), "'high' has 200 dimensions"),
     ],
 )
 def test_bad_data_is_refused(data, words):

@@ -12,6 +12,7 @@ from genbench import metrics
 from genbench.data.pixels import RANGES
 from genbench.data.samples import Samples
 from genbench.errors import InputError
+from genbench.metrics.mode_law import Modes, dimensions, quality_radius
 from genbench.studies.evaluation.evidence import Evidence
 from genbench.studies.evaluation.verdicts import Verdict
 
@@ -42,19 +43,40 @@ def nats(e: Evidence) -> Verdict:
 
 def mode_coverage(e: Evidence) -> Verdict:
     """Of the fakes, against the modes of --modes."""
+    modes, samples = _against_modes(e)
+    found = e.measured(
+        metrics.mode_coverage, metrics.mode_coverage_estimate, samples=samples, mixture=modes
+    )
+    radius = quality_radius(dimensions(modes))
+    return Verdict(
+        found._asdict(),
+        f"high quality: within {radius:.3g} sigma of the nearest mode; a mode is held by a fifth "
+        "of its weight; KL in nats, of high-quality samples and with one bin for all others",
+        metrics.perfect_sampler(modes, len(samples))._asdict(),
+    )
+
+
+def mode_spread(e: Evidence) -> Verdict:
+    """Of the fakes within the modes of --modes."""
+    modes, samples = _against_modes(e)
+    found = e.measured(
+        metrics.mode_spread, metrics.mode_spread_estimate, samples=samples, mixture=modes
+    )
+    return Verdict(
+        {"spread": found.spread, "spread_least": found.least, "spread_most": found.most},
+        "standard deviation of high-quality samples within the modes held, over a perfect "
+        "sampler's: together, and of the narrowest and the widest mode",
+        {"spread": 1.0},
+    )
+
+
+def _against_modes(e: Evidence) -> tuple[Modes, Tensor]:
+    """The modes, and the fakes (N, D) in their dimensions."""
     assert e.modes is not None  # see Need.MODES
     samples, width = e.fake.features, e.modes.means.shape[1]
     if samples.shape[1] != width:
         raise InputError(f"modes: must lie in fake's {samples.shape[1]} dimensions, got {width}")
-    found = e.measured(
-        metrics.mode_coverage, metrics.mode_coverage_estimate, samples=samples, mixture=e.modes
-    )
-    return Verdict(
-        found._asdict(),
-        "high quality: within 3 sigma of the nearest mode; a mode is held by a fifth of its "
-        "weight; KL in nats, of high-quality samples and with one bin for all others",
-        metrics.perfect_sampler(e.modes, len(samples))._asdict(),
-    )
+    return e.modes, samples
 
 
 def _log_prob(samples: Samples) -> Tensor:

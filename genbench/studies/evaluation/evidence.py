@@ -14,7 +14,7 @@ from genbench.data.samples import Samples
 from genbench.errors import InputError
 from genbench.metrics.checks import drop_non_finite, non_finite_rows
 from genbench.metrics.extractors import Extractor
-from genbench.metrics.modes import Modes
+from genbench.metrics.mode_law import Modes
 from genbench.report.stages import Stages
 from genbench.studies.evaluation.cache import Cache
 from genbench.studies.evaluation.extraction import Extraction, Images, content_digest, extract

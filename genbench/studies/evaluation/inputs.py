@@ -47,8 +47,8 @@ def check_inputs(
                 for role, samples in sides.items()
             )
             raise InputError(f"metrics: {name} needs {needs}; got {held}")
-    if modes is not None and "mode_coverage" not in names:
-        raise InputError("modes: only mode_coverage uses them; add it to --metrics")
+    if modes is not None and not {"mode_coverage", "mode_spread"} & set(names):
+        raise InputError("modes: only mode_coverage and mode_spread use them; add to --metrics")
     moments = [role for role, samples in sides.items() if samples.kind == "moments"]
     if level is not None and moments:
         raise InputError(f"interval: {moments[0]} holds moments, which give none")

@@ -23,4 +23,5 @@ JUDGES = {
     "bits_per_dim": Judge(Need.LOG_PROB, densities.bits_per_dim),
     "nats": Judge(Need.LOG_PROB, densities.nats),
     "mode_coverage": Judge(Need.MODES, densities.mode_coverage),
+    "mode_spread": Judge(Need.MODES, densities.mode_spread),
 }

@@ -58,10 +58,10 @@ def evaluate(
 
     real, fake: paths for `open_samples`, which has size and value_range. metrics: as `genbench
     metrics` lists them; default: what is cheap. features: the extractor for images, default
-    "inception", with weights and trust (`open_extractor`). modes: for mode_coverage, a mixture's
-    name or an .npz with means and sigma. k: neighbours; default: each metric's. level: of
-    intervals, None without. drop_non_finite: leave out and count rows with NaN or infinity.
-    cache: folder for features of images and moments of real samples.
+    "inception", with weights and trust (`open_extractor`). modes: for mode_coverage and
+    mode_spread, a mixture's name or an .npz with means and sigma. k: neighbours; default: each
+    metric's. level: of intervals, None without. drop_non_finite: leave out and count rows with NaN
+    or infinity. cache: folder for features of images and moments of real samples.
 
     The row has each score by key (torch-fidelity's for Inception features; None: no number), and
     metrics, conventions, perfect, intervals, level, real, fake, extractor, versions, device,

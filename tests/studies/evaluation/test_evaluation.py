@@ -212,6 +212,18 @@ def test_modes_of_a_known_mixture(tmp_path):
     assert row["perfect"] == metrics.perfect_sampler(ring, 500)._asdict()
 
 
+def test_spread_within_known_modes(tmp_path):
+    ring = mixture("ring8")
+    x = ring.sample(1_000, torch.Generator().manual_seed(0)).numpy()
+    real = save_array(tmp_path / "a.npy", x)
+    row = evaluate(real=real, fake=real, metrics=["modes", "spread"], modes="ring8", level=0.95)
+    expected = metrics.mode_spread(x, ring)
+    assert (row["spread"], row["spread_least"], row["spread_most"]) == expected
+    low, high = row["intervals"]["spread"]
+    assert low < row["spread"] < high and row["perfect"]["spread"] == 1
+    assert row["modes"] == 8
+
+
 def test_what_is_no_number_is_null(tmp_path):
     far = save_array(tmp_path / "far.npy", np.full((50, 2), 99.0))
     row = evaluate(real=far, fake=far, metrics=["modes"], modes="ring8")

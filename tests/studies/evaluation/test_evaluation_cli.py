@@ -118,14 +118,17 @@ def test_the_table_holds_every_score(capsys, files):
         (["--real", "real", "--fake", "fake", "--k", "many"], "--k: invalid int value: 'many'"),
         (["--real", "real", "--fake", "fake", "--device", "tpu"], "device: must be cpu or cuda"),
         (["--real", "real", "--fake", "fake", "--metrics", "modes"], "needs features and --modes"),
-        (["--real", "real", "--fake", "fake", "--modes", "ring8"], "only mode_coverage uses them"),
+        (
+            ["--real", "real", "--fake", "fake", "--modes", "ring8"],
+            "only mode_coverage and mode_spread use them",
+        ),
         (
             ["--real", "real", "--fake", "fake", "--metrics", "modes", "--modes", "ring9"],
             "modes: unknown name 'ring9'; did you mean 'ring8'?",
         ),
         (
             ["--real", "real", "--fake", "fake", "--metrics", "modes", "--modes", "no.npz"],
-            "modes: cannot read means and sigma in 'no.npz'",
+            "modes: no.npz cannot be read: No such file",
         ),
         (["--real", "grey", "--fake", "grey", "--batch-size", "0", "--features", "raw"], "got 0"),
         (["--real", "real", "--fake", "fake", "--size", "8"], "size: only images heed it"),

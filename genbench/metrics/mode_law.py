@@ -1,0 +1,178 @@
+"""What a mixture's own samples have in each of its modes: the reference of coverage and spread.
+
+Published rule (Srivastava et al. 2017, arXiv 1705.07761): a sample is of high quality within three
+standard deviations of a mode. Three hold 98.889 % of a Gaussian in the plane and next to nothing
+of one in 700 dimensions, so in more than two the radius is the one that holds 98.889 % there.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any, NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+from genbench.errors import InputError
+from genbench.metrics.checks import feature_matrix
+
+RADIUS = 3.0  # standard deviations, in one and two dimensions
+HELD_SHARE = 0.2  # of a mode's weight
+_OUTSIDE = math.exp(-4.5)  # of a Gaussian in the plane, beyond three standard deviations
+_CLEAR = 6.0  # standard deviations between a mode and another's ball: 1e-9 of it lies farther
+_DRAWS = 2**19  # simulated where modes overlap
+_ENTRIES = 2**22  # distances, or coordinates, held at once
+_FEW = 32  # columns up to which differences are cheaper than a product
+
+
+class Modes(Protocol):
+    """Equally weighted Gaussians, as `genbench.data.mixture` gives: means (K, D) float64, sigma.
+
+    One whose noise lies in a subspace also has `basis` (D, d), orthonormal columns.
+    """
+
+    @property
+    def means(self) -> Tensor: ...
+    @property
+    def sigma(self) -> float: ...
+
+
+class ModeLaw(NamedTuple):
+    """shares (K,) float64: of all samples, those of high quality in each mode; outside: all others.
+
+    variances (K,) float64: trace of the covariance of the high-quality samples of a mode.
+    """
+
+    shares: Tensor
+    outside: float
+    variances: Tensor
+
+
+def dimensions(mixture: Modes) -> int:
+    """In how many dimensions a mode spreads."""
+    basis = getattr(mixture, "basis", None)
+    return mixture.means.shape[1] if basis is None else basis.shape[1]
+
+
+@lru_cache
+def quality_radius(d: int) -> float:
+    """How many sigma a high-quality sample may lie from its mode in d dimensions.
+
+    3 for d <= 2, else the radius that holds 1 - exp(-4.5) of a d-dimensional Gaussian, as 3 does
+    in the plane: 4.8 for d = 10, 28.1 for d = 700.
+    """
+    from scipy.stats import chi2
+
+    return RADIUS if d <= 2 else math.sqrt(chi2.isf(_OUTSIDE, d))
+
+
+def high_quality_mass(mixture: Modes) -> float:
+    """Mass of a Gaussian within `quality_radius`: 1 - exp(-4.5) from two dimensions on."""
+    from scipy.stats import chi2
+
+    d = dimensions(mixture)
+    return float(chi2.cdf(RADIUS**2, d)) if d <= 2 else 1 - _OUTSIDE
+
+
+def mode_law(mixture: Modes) -> ModeLaw:
+    """Shares and variances of a perfect sampler.
+
+    In closed form where the modes lie apart: the balls of high quality do not meet, and each is six
+    sigma from any other mode. Otherwise from some 500,000 draws with a fixed seed, as many of every
+    mode, since a sample then counts for its nearest mode whichever it was drawn from.
+    """
+    means = mixture.means.detach().cpu().double()
+    basis = getattr(mixture, "basis", None)
+    if basis is not None:
+        means = means @ basis  # distances are those within the subspace
+    means = means.contiguous()
+    return _law(means.numpy().tobytes(), tuple(means.shape), float(mixture.sigma))
+
+
+def assigned(samples: Any, mixture: Modes) -> Iterator[tuple[Tensor, Tensor]]:
+    """Blocks of checked samples: (B, D) float64 minus their modes' means, and (B,) mode numbers.
+
+    Number K: no high-quality sample of any. A tensor or a NumPy array (N, D); raises InputError
+    for another width, no samples, or values that are not finite.
+    """
+    modes, width = mixture.means.shape
+    samples = feature_matrix(samples, argument="samples")
+    if samples.shape[1] != width:
+        raise InputError(f"samples: must be (N, {width}), got shape {tuple(samples.shape)}")
+    means = mixture.means.to(samples.device)
+    limit = quality_radius(dimensions(mixture)) * mixture.sigma
+    for block in samples.split(max(1, _ENTRIES // max(modes, width))):
+        x = block.to(torch.float64)
+        nearest, distance = _nearest(x, means)
+        yield x - means[nearest], nearest.where(distance <= limit, modes)
+
+
+def _nearest(x: Tensor, means: Tensor) -> tuple[Tensor, Tensor]:
+    """(B,) numbers of the nearest means and (B,) distances to them, by differences."""
+    if x.shape[1] <= _FEW:
+        distance = torch.cdist(x, means, compute_mode="donot_use_mm_for_euclid_dist")
+        found = distance.min(dim=1)
+        return found.indices, found.values
+    center = means.mean(dim=0)
+    rough = torch.cdist(x - center, means - center, compute_mode="use_mm_for_euclid_dist")
+    nearest = rough.argmin(dim=1)
+    return nearest, torch.linalg.vector_norm(x - means[nearest], dim=1)
+
+
+@lru_cache(maxsize=32)
+def _law(content: bytes, shape: tuple[int, int], sigma: float) -> ModeLaw:
+    means = torch.frombuffer(bytearray(content), dtype=torch.float64).view(shape)
+    radius = quality_radius(shape[1])
+    apart = _least_distance(means) / sigma >= max(2 * radius, radius + _CLEAR)
+    return _closed(*shape, sigma) if apart else _simulated(means, sigma)
+
+
+def _least_distance(means: Tensor) -> float:
+    least = math.inf
+    for first in range(0, len(means), step := max(1, _ENTRIES // len(means))):
+        block = means[first : first + step]
+        distance = torch.cdist(block, means, compute_mode="donot_use_mm_for_euclid_dist")
+        own = torch.arange(len(block))
+        distance[own, first + own] = math.inf
+        least = min(least, distance.min().item())
+    return least
+
+
+def _closed(modes: int, d: int, sigma: float) -> ModeLaw:
+    """Of a Gaussian cut off at radius r sigma: E |x|^2 = d sigma^2 F_{d+2}(r^2) / F_d(r^2), where
+    F_d is the chi-squared distribution function."""
+    from scipy.stats import chi2
+
+    squared = quality_radius(d) ** 2
+    inside = float(chi2.cdf(squared, d))
+    variance = d * sigma**2 * float(chi2.cdf(squared, d + 2)) / inside
+    filled = torch.ones(modes, dtype=torch.float64)
+    # not 1 - inside, which loses digits
+    return ModeLaw(filled * (inside / modes), float(chi2.sf(squared, d)), filled * variance)
+
+
+class _Fixed(NamedTuple):
+    means: Tensor
+    sigma: float
+
+
+def _simulated(means: Tensor, sigma: float) -> ModeLaw:
+    modes, d = means.shape
+    each = max(16, min(_DRAWS, 2**24 // d) // modes)
+    rng = torch.Generator().manual_seed(0)
+    counts = torch.zeros(modes + 1, dtype=torch.float64)
+    sums = torch.zeros(modes + 1, d, dtype=torch.float64)
+    squares = torch.zeros(modes + 1, dtype=torch.float64)
+    for several in means.split(max(1, _ENTRIES // (each * d))):
+        noise = torch.randn(len(several), each, d, generator=rng, dtype=torch.float64)
+        x = (several[:, None] + sigma * noise).flatten(0, 1)
+        for offset, mode in assigned(x, _Fixed(means, sigma)):
+            counts += torch.bincount(mode, minlength=modes + 1)
+            sums.index_add_(0, mode, offset)
+            squares.index_add_(0, mode, offset.square().sum(dim=1))
+    held = counts.clamp(min=0.5)  # half a draw: a divergence from these shares stays finite
+    shares = held / held.sum()
+    variances = (squares / held - (sums / held[:, None]).square().sum(dim=1))[:-1]
+    return ModeLaw(shares[:-1], shares[-1].item(), variances)

@@ -1,0 +1,19 @@
+"""How papers draw a network's first weights."""
+
+from __future__ import annotations
+
+from torch import nn
+
+DRAWN = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)
+
+
+def draw_normal(module: nn.Module, *, std: float) -> None:
+    """Weights of linear layers and convolutions from N(0, std^2), their biases 0.
+
+    Draws from torch's global generator, so that the caller's seed decides them.
+    """
+    for layer in module.modules():
+        if isinstance(layer, DRAWN):
+            nn.init.normal_(layer.weight, std=std)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
