@@ -6,7 +6,8 @@ from pathlib import Path
 
 from benchmarks.compare import read_rows
 from benchmarks.report import replaced, short_table
-from genbench.report.tables import group_rows, text_report
+from genbench.report.groups import group_rows
+from genbench.report.tables import text_report
 from genbench.studies.cells import is_row
 
 ROOT = Path(__file__).parents[2]

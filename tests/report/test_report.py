@@ -1,43 +1,13 @@
-"""Tables, pictures and the page: what stands where, and that nothing comes from elsewhere."""
+"""Groups, tables and progress lines: what stands where, and what never stands side by side."""
 
 import copy
-import io
-import re
 
-import numpy as np
 import pytest
-from PIL import Image
+from study_rows import ROWS, row
 
-from genbench.report.page import render_page
-from genbench.report.pictures import curves, scatter
+from genbench.report.groups import group_rows, overall
 from genbench.report.progress import Lines, describe
-from genbench.report.tables import group_rows, table_cells, text_report, verdict
-
-
-def row(loss="non_saturating", seed=0, held=8, **changes):
-    scores = {"modes": 8, "modes_held": held, "high_quality": 0.5, "kl": 0.1, "kl_off_mode": 0.4}
-    curve = [{"step": step, **scores} for step in (50, 100)]
-    same = {"data": "ring8", "protocol": "quick", "steps": 100}
-    base = {
-        **same, "loss": loss, "model": "gan", "seed": seed, "status": "ok", "reason": None,
-        **scores, "best_modes_held": held,
-        "mode_count": 8, "seconds": 2.0, "curve": curve, "key": f"{loss}{seed}",
-        "floor": {"modes": 8.0, "modes_held": 8.0, "high_quality": 0.98889, "kl": 0.0004},
-        "specification": {**same, "code": "1", "config": {}},
-        "versions": {"genbench": "1"}, "conventions": {"kl": "nats"},
-    }  # fmt: skip
-    return {**base, **changes}
-
-
-DIVERGED = {
-    "status": "diverged", "reason": "loss = nan", "modes": None, "modes_held": None,
-    "high_quality": None, "kl": None, "kl_off_mode": None, "best_modes_held": 3,
-}  # fmt: skip
-ROWS = [
-    row(seed=0, held=3), row(seed=1, held=5),
-    row("relativistic+r1+r2", 0), row("relativistic+r1+r2", 1),
-    row("least_squares", 0, held=8), row("least_squares", 1, **DIVERGED),
-]  # fmt: skip
+from genbench.report.tables import WIDTH, shortened, table_cells, text_report, verdict
 
 
 def test_table_holds_means_intervals_and_the_floor():
@@ -100,41 +70,34 @@ def test_functions_of_one_name_are_told_apart():
 def test_text_report_reads():
     text = text_report(group_rows(ROWS))
     assert "ring8, protocol quick, 100 steps" in text and "perfect sampler" in text
+    assert "least_squares: diverged in 1 of 2 seeds." in text
+    sure = (
+        "relativistic+r1+r2 minus non_saturating: modes held +4.0 (95 %: -8.7 to +16.7), paired t"
+    )
+    assert f"The two best: {sure}" in " ".join(text.split())  # +5 and +3: 4 +- 12.706
 
 
-@pytest.fixture(scope="module")
-def pictures():
-    (group,) = group_rows(ROWS)
-    means = np.stack([np.cos(np.arange(8)), np.sin(np.arange(8))], 1)
-    cloud = np.random.default_rng(0).normal(size=(100, 2)).astype(np.float32)
-    samples = {r["key"]: cloud for r in ROWS}
-    return {
-        f"samples-{group.slug}.png": scatter(group, samples, means=means, points=None, sigma=0.05),
-        f"curves-{group.slug}.png": curves(group),
-    }
+def test_text_report_fits_a_terminal():
+    more = {"recall": 0.5, "coverage": 0.25, "precision": 0.5, "density": 1.0, "different_bins": 3}
+    name = "non_saturating+r1+r2+instance_noise+label_smoothing"
+    rows = [row(loss, s, held=8 - s, **more) for loss in (name, "hinge") for s in range(3)]
+    lines = text_report(group_rows(rows)).splitlines()
+    assert max(map(len, lines)) <= WIDTH
+    (titles,) = [line for line in lines if line.startswith("loss")]
+    assert "modes held" in titles and "best held" in titles and "KL" in titles
+    assert any(line.startswith(shortened(name)) for line in lines) and "seconds" not in titles
 
 
-def test_pictures_are_pictures(pictures):
-    for content in pictures.values():
-        image = Image.open(io.BytesIO(content)).convert("RGB")
-        assert min(image.size) > 200
-        assert len(image.getcolors(maxcolors=1 << 24) or []) > 50  # something is drawn
+def test_a_name_moves_no_cursor():
+    text = text_report(group_rows([row("a\x1b[2Jb\u202ec")]))
+    assert "a?[2Jb?c" in text and "\x1b" not in text and "\u202e" not in text
 
 
-def test_own_points_are_drawn_without_known_modes():
-    (group,) = group_rows(ROWS)
-    points = np.random.default_rng(1).normal(size=(50, 2))
-    assert scatter(group, {}, means=None, points=points, sigma=0.0).startswith(b"\x89PNG")
-
-
-def test_the_page_is_self_contained_and_escapes(pictures):
-    rows = [copy.deepcopy(r) for r in ROWS]
-    rows[-1]["reason"] = "<script>alert(1)</script>"
-    page = render_page(group_rows(rows), pictures, notes=["2 damaged lines & more"])
-    assert page.count("data:image/png;base64,") == 2
-    assert not re.search(r"(src|href)=\"(?!data:)", page) and "http" not in page
-    assert "<script>" not in page and "&lt;script&gt;" in page
-    assert "2 damaged lines &amp; more" in page and "perfect sampler" in page
+def test_losses_are_ordered_over_all_data():
+    other = [{**r, "data": "grid25", "specification": {"data": "grid25"}} for r in ROWS[:4]]
+    # places 0, 1, 2 of three and 0, 1 of two; one data set has no least_squares
+    names = ["relativistic+r1+r2", "non_saturating", "least_squares"]
+    assert overall(group_rows(ROWS + other)) == names
 
 
 def test_lines_tell_each_finished_cell(capsys):
@@ -145,6 +108,6 @@ def test_lines_tell_each_finished_cell(capsys):
     assert capsys.readouterr().err.splitlines() == [
         "1 of 3 cells are done already",
         "[2/3] ring8 non_saturating seed 0: 8 modes, 3 of 8 held, high quality 50.0 % (2 s)",
-        "[3/3] ring8 least_squares seed 1: diverged (loss = nan)",
+        "[3/3] ring8 least_squares seed 1: diverged (loss is nan at step 60)",
     ]
     assert "high quality" not in describe("x", row(high_quality=None))
