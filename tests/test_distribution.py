@@ -87,8 +87,12 @@ def test_the_wheel_holds_the_package_and_its_libraries_alone(checkout, wheel):
     assert {"genbench/_ops", "genbench/_build"} <= libraries
     plain = {name for name in names if not name.endswith(".so")}
     package = {p.relative_to(checkout).as_posix() for p in checkout.glob("genbench/**/*.py*")}
-    data = {"genbench/py.typed", "genbench/report/page.html.j2", "genbench/_build_mode.txt"}
-    assert plain == package | data
+    folders = ("report/*.json", "report/web/*", "metrics/extractors/weights/*/*")
+    data = {
+        p.relative_to(checkout).as_posix() for f in folders for p in checkout.glob(f"genbench/{f}")
+    }
+    assert "genbench/report/web/page.html.j2" in data
+    assert plain == package | data | {"genbench/py.typed", "genbench/_build_mode.txt"}
 
 
 def digest(checkout):

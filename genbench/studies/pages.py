@@ -11,9 +11,12 @@ from typing import Any
 import numpy as np
 
 from genbench import files
+from genbench.report.gallery import BUDGET, Samples, gallery
+from genbench.report.groups import Group, group_rows, overall
 from genbench.report.page import render_page
-from genbench.report.pictures import curves, scatter
-from genbench.report.tables import Group, group_rows, text_report
+from genbench.report.pictures import curves, heat_map, samples_picture
+from genbench.report.tables import text_report
+from genbench.studies.repeat import command
 from genbench.studies.rows import read_rows
 
 PAGE = "report.html"
@@ -22,15 +25,25 @@ PAGE = "report.html"
 def write_report(out: Path, rows: Sequence[dict[str, Any]], *, notes: Sequence[str] = ()) -> str:
     """Write `report.html` and the PNG pictures of `rows` into `out`; returns the tables as text."""
     groups = group_rows(rows)
-    pictures: dict[str, bytes] = {}
+    pictures: dict[str, bytes] = {"heatmap.png": heat_map(groups, overall(groups))}
+    galleries: dict[str, dict[str, Any]] = {}
     for group in groups:
-        if (picture := _samples_picture(out, group)) is not None:
+        samples = _samples(out, group)
+        if (picture := samples_picture(group, samples)) is not None:
             pictures[f"samples-{group.slug}.png"] = picture
-        if any(row.get("curve") for row in group.rows):
-            pictures[f"curves-{group.slug}.png"] = curves(group)
+        if (picture := curves(group)) is not None:
+            pictures[f"curves-{group.slug}.png"] = picture
+        if (shown := gallery(group, samples, budget=BUDGET // len(groups))) is not None:
+            galleries[group.slug] = shown
+    page = render_page(
+        groups,
+        notes=notes,
+        galleries=galleries,
+        commands={row["key"]: command(row) for row in rows if row.get("key")},
+    )
     for name, content in pictures.items():
         files.write_bytes(out / name, content)
-    files.write_text(out / PAGE, render_page(groups, pictures, notes=notes))
+    files.write_text(out / PAGE, page)
     return text_report(groups)
 
 
@@ -41,32 +54,39 @@ def rewrite_report(out: Path) -> tuple[str, int]:
     return write_report(out, rows, notes=notes), bad
 
 
-def _samples_picture(out: Path, group: Group) -> bytes | None:
-    """The scatter picture; None where samples are gone or not on the plane."""
-    digest = str(group.rows[0].get("specification", {}).get("data_digest", ""))[:16]
-    truth = _load(out / "data" / f"{Path(digest).name}.npz")
-    clouds = {
-        row["key"]: _load(out / "cells" / Path(row["key"]).name / "samples.npy")
-        for row in group.rows
-        if row.get("key")
-    }
-    samples = {key: cloud for key, cloud in clouds.items() if _on_the_plane(cloud)}
-    if truth is None or not samples:
-        return None
-    means, points = truth.get("means"), truth.get("x")
-    if not _on_the_plane(means if means is not None else points):
-        return None
-    return scatter(group, samples, means=means, points=points, sigma=float(truth.get("sigma", 0.0)))
-
-
-def _on_the_plane(points: Any) -> bool:
-    """Whether `points` are numbers (N, 2)."""
-    return (
-        isinstance(points, np.ndarray)
-        and points.ndim == 2
-        and points.shape[1] == 2
-        and bool(np.issubdtype(points.dtype, np.floating))
+def _samples(out: Path, group: Group) -> Samples:
+    """Where a group's samples lie: the frames of its cells, or else their last samples alone."""
+    digest = Path(str(group.specified("data_digest") or "")[:16]).name
+    paths: dict[str, dict[int, Path]] = {}
+    for row in group.rows:
+        # a row must not choose a folder
+        if key := Path(str(row.get("key") or "")).name:
+            paths[row["key"]] = _frames(out / "cells" / key, row["steps"])
+    return Samples(
+        truth=_load(out / "data" / f"{digest}.npz") or {},
+        steps={key: sorted(found) for key, found in paths.items()},
+        load=lambda key, step: _numbers(_load(paths[key][step])),
+        last=lambda key: _numbers(_load(out / "cells" / Path(key).name / "samples.npy")),
     )
+
+
+def _frames(cell: Path, steps: int) -> dict[int, Path]:
+    """A cell's sample files by step."""
+    kept = (cell / "frames").glob("*.npy")
+    found = {int(path.stem): path for path in kept if path.stem.isdecimal()}
+    last = cell / "samples.npy"
+    return found or ({steps: last} if last.is_file() else {})
+
+
+def _numbers(content: Any) -> np.ndarray | None:
+    """`content` where it is samples (N, ...) in floating point."""
+    usable = (
+        isinstance(content, np.ndarray)
+        and content.ndim >= 2
+        and len(content) > 0
+        and np.issubdtype(content.dtype, np.floating)
+    )
+    return content if usable else None
 
 
 def _load(path: Path) -> Any:

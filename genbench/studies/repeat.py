@@ -1,0 +1,52 @@
+"""The command which repeats a row."""
+
+from __future__ import annotations
+
+import shlex
+from typing import Any
+
+from genbench.data import CATALOG
+from genbench.studies.protocols import PROTOCOLS
+
+_OPTIONS = ("protocol", "steps", "device", "dtype", "backend")
+
+
+def command(row: dict[str, Any]) -> str:
+    """A shell line, or a call in Python where the row needs what no shell line can say.
+
+    Both run the seeds before the row's own too, for a study counts its seeds from 0.
+    """
+    spec = row.get("specification") or {}
+    named = {name: spec[name] for name in _OPTIONS if spec.get(name) is not None}
+    plain = not spec.get("identity") and row["data"] in CATALOG and not _own_config(spec)
+    return _shell(row, named) if plain else _call(row, spec, named)
+
+
+def _own_config(spec: dict[str, Any]) -> dict[str, Any]:
+    """Constants that differ from the protocol's."""
+    protocol = PROTOCOLS.get(str(spec.get("protocol")))
+    known = {} if protocol is None else dict(protocol.model)
+    config = spec.get("config") or {}
+    return {k: v for k, v in config.items() if k not in known or _plain(known[k]) != _plain(v)}
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _shell(row: dict[str, Any], named: dict[str, Any]) -> str:
+    parts = ["--data", row["data"], "--losses", row["loss"], "--seeds", row["seed"] + 1]
+    options = [part for name, value in named.items() for part in (f"--{name}", value)]
+    return shlex.join(map(str, ["genbench", "study", "mode-collapse", *parts, *options]))
+
+
+def _call(row: dict[str, Any], spec: dict[str, Any], named: dict[str, Any]) -> str:
+    """What is the user's own stands as its name: the row knows its content by a digest alone."""
+    own = spec.get("identity") or {}
+    data = repr(row["data"]) if row["data"] in CATALOG else f"{{{row['data']!r}: ...}}"
+    loss = f"{{{row['loss']!r}: ...}}" if "loss" in own else repr(row["loss"])
+    networks = [f"{name}=..." for name in ("generator", "critic") if name in own]
+    rest = [f"{name}={value!r}" for name, value in named.items() if name != "backend"]
+    config = [f"config={changed!r}"] if (changed := _own_config(spec)) else []
+    first = [f"data={data}", f"losses={loss}", *networks, f"seeds={row['seed'] + 1}"]
+    return f"genbench.studies.mode_collapse({', '.join([*first, *rest, *config])})"
