@@ -17,7 +17,7 @@ SEED = torch.tensor([3])
 
 def gan(loss, shape=(2,), **config) -> Any:
     torch.manual_seed(0)
-    return create_model("gan", data_shape=shape, loss=loss, width=8, depth=2, **config)
+    return create_model("gan", data_shape=shape, loss=loss, **{"width": 8, "depth": 2, **config})
 
 
 def points(n, shape=(2,), key=1):
@@ -279,3 +279,35 @@ def test_a_bad_size_of_the_critic_is_refused(name):
 def test_remedies_do_not_change_the_loss_itself():
     loss, plain = create_loss("hinge+packing2+dropout"), create_loss("hinge")
     assert dataclasses.replace(plain, name=loss.name, remedies=loss.remedies) == loss
+
+
+@pytest.mark.parametrize(
+    ("networks", "shape"),
+    [
+        ({"generator": "mlp_batch_norm", "critic": "maxout"}, (2,)),
+        ({"generator": "dcgan_generator", "critic": "dcgan_critic", "width": 4}, (3, 8, 8)),
+        ({"generator": "mlp", "critic": "dcgan_critic"}, (1, 8, 8)),
+    ],
+)
+@pytest.mark.parametrize("parts", ["", "+packing2+minibatch_std+spectral_norm+dropout+r1"])
+def test_remedies_go_with_every_stock_network(networks, shape, parts):
+    model = gan(f"non_saturating{parts}", shape, **networks)
+    batch = Batch(x=points(8, shape), seed=SEED)
+    for phase in ("critic", "generator"):
+        found = torch.autograd.grad(
+            model.loss(batch, phase)["loss"],
+            list(model.phase_parameters(phase)),
+            allow_unused=True,
+        )
+        assert all(g is None or g.isfinite().all() for g in found)
+        assert any(g is not None and g.abs().sum() > 0 for g in found)
+    model.eval()
+    samples = [model.sample(3, torch.Generator().manual_seed(0)) for _ in range(2)]
+    assert samples[0].shape == (3, *shape) and torch.equal(*samples)
+
+
+def test_an_unknown_network_is_refused():
+    with pytest.raises(InputError, match="critic: unknown name 'maxut'; did you mean 'maxout'"):
+        gan("hinge", critic="maxut")
+    with pytest.raises(InputError, match="generator: unknown name '3'"):
+        gan("hinge", generator=3)

@@ -11,12 +11,13 @@ import torch
 from torch import Tensor, nn
 
 from genbench import ops
+from genbench.catalog import look_up
 from genbench.errors import InputError
 from genbench.losses.adversarial import create_loss
 from genbench.losses.remedies import Remedies, add_instance_noise
+from genbench.nets import NETWORKS
 from genbench.nets.dropout import SeededDropout
 from genbench.nets.minibatch import MinibatchStd, pack, seen_shape
-from genbench.nets.mlp import MLP
 from genbench.nets.spectral import normalise
 from genbench.protocol import Batch, OptimizerSpec
 
@@ -28,8 +29,8 @@ LATENT, LOSS, INSTANCE_NOISE, DROPOUT = 0, 1, 8, 9
 class Config:
     """Constants of the `quick` protocol; `weight` is the penalties' gamma or lambda.
 
-    critic_steps: where the loss's name has none ("+critic5"). critic_width, critic_depth: the
-    generator's where None.
+    critic_steps: where the loss's name has none ("+critic5"). generator, critic: names of NETWORKS.
+    critic_width, critic_depth: the generator's where None.
     """
 
     data_shape: tuple[int, ...]
@@ -37,6 +38,8 @@ class Config:
     weight: float = 0.05
     critic_steps: int = 1
     latent_dim: int = 2
+    generator: str = "mlp"
+    critic: str = "mlp"
     width: int = 128
     depth: int = 3
     critic_width: int | None = None
@@ -60,6 +63,8 @@ class Config:
             if not (number and math.isfinite(value) and value >= low):
                 raise InputError(f"{name} must be a finite number >= {low:g}, got {value!r}")
         _check_shape(self.data_shape)
+        for player in ("generator", "critic"):
+            look_up(NETWORKS, getattr(self, player), argument=player)
         if not isinstance(self.loss, str) and not callable(self.loss):
             raise InputError(f"loss must be a name or a callable, got {self.loss!r}")
 
@@ -97,11 +102,12 @@ class GAN(nn.Module):
 
     @classmethod
     def build(cls, **options: Any) -> GAN:
-        """A GAN from Config's fields, with an MLP for each player whose network is not given.
+        """A GAN from Config's fields.
 
-        generator, critic: functions of no arguments that return a new module.
+        generator, critic: names of NETWORKS, or functions of no arguments that return a new module,
+        in which case the fields that size them do nothing. None is the field's default.
         """
-        players = {name: options.pop(name, None) for name in ("generator", "critic")}
+        own = {name: options.pop(name) for name in _given(options)}
         known = [field.name for field in fields(Config)]
         for name in options:
             if name not in known:
@@ -109,12 +115,11 @@ class GAN(nn.Module):
         config = Config(**options)
         loss = create_loss(config.loss) if isinstance(config.loss, str) else config.loss
         seen = _critic_shape(config, _remedies(loss))
-        generator = players["generator"] or (lambda: _generator(config))
-        critic = players["critic"] or (lambda: _critic(config, seen))
-        made = generator(), critic()
-        if players["critic"] and seen != tuple(config.data_shape):
-            _check_takes(made[1], seen, config)
-        return cls(config, *made)
+        generator = own["generator"]() if own.get("generator") else _generator(config)
+        critic = own["critic"]() if own.get("critic") else _critic(config, seen)
+        if own.get("critic") and seen != tuple(config.data_shape):
+            _check_takes(critic, seen, config)
+        return cls(config, generator, critic)
 
     def phase_parameters(self, phase: str) -> Iterable[nn.Parameter]:
         """The parameters of the player that moves in `phase`."""
@@ -203,14 +208,21 @@ def _critic_shape(config: Config, remedies: Remedies) -> tuple[int, ...]:
     return seen_shape(config.data_shape, packing=packing, minibatch_std=deviation)
 
 
+def _given(options: Mapping[str, Any]) -> list[str]:
+    """Which players' options are no names: functions, or None."""
+    names = ("generator", "critic")
+    return [n for n in names if callable(options.get(n)) or (n in options and options[n] is None)]
+
+
 def _generator(config: Config) -> nn.Module:
-    sizes = {"width": config.width, "depth": config.depth}
-    return MLP((config.latent_dim,), config.data_shape, slope=config.slope, **sizes)
+    make, sizes = NETWORKS[config.generator].load(), {"width": config.width, "depth": config.depth}
+    return make((config.latent_dim,), config.data_shape, slope=config.slope, **sizes)
 
 
 def _critic(config: Config, seen: tuple[int, ...]) -> nn.Module:
     width, depth = config.critic_width or config.width, config.critic_depth or config.depth
-    return MLP(seen, (1,), width=width, depth=depth, slope=config.slope)
+    make = NETWORKS[config.critic].load()
+    return make(seen, (1,), width=width, depth=depth, slope=config.slope)
 
 
 def _check_takes(critic: nn.Module, seen: tuple[int, ...], config: Config) -> None:
