@@ -30,8 +30,15 @@ POOL = 64 * 2**20  # bytes kept beyond what is asked for
 
 
 def controllable() -> bool:
-    """Whether the C library's allocator can be told what to keep: glibc's can."""
-    return platform.libc_ver()[0] == "glibc"
+    """Whether the C library's allocator can be told what to keep, and tells what it holds: glibc's
+    can, from 2.33 on."""
+    return platform.libc_ver()[0] == "glibc" and hasattr(ctypes.CDLL(None), "mallinfo2")
+
+
+class _Heaps(ctypes.Structure):
+    """mallinfo(3): sums over all heaps."""
+
+    _fields_ = [("arena", ctypes.c_size_t), ("others", ctypes.c_size_t * 9)]
 
 
 @contextmanager
@@ -50,12 +57,10 @@ def reused(pool_bytes: int) -> Iterator[None]:
 
 
 def fill(pool_bytes: int) -> None:
-    """Writes and frees so much memory, and all that the heap had free before."""
-    end_of_heap = ctypes.CDLL(None).sbrk
-    end_of_heap.restype = ctypes.c_void_p
-    start, block, held = end_of_heap(0), 2**20, []
-    # The heap grows only when no free block is left in it.
-    while len(held) * block < pool_bytes or end_of_heap(0) == start:
+    """Writes and frees so much memory, and all that the heaps had free before."""
+    start, block, held = _heap_bytes(), 2**20, []
+    # A heap grows only when no free block is left in it.
+    while len(held) * block < pool_bytes or _heap_bytes() == start:
         held.append(torch.ones(block, dtype=torch.uint8))
 
 
@@ -97,6 +102,14 @@ def copies(
     sources = [torch.ones(max(total_bytes // 2, 4) // 4, device=device) for _ in range(2)]
     target = torch.ones_like(sources[0])
     return (lambda: target.copy_(sources[0])), (lambda: target.copy_(sources[1]))
+
+
+def _heap_bytes() -> int:
+    """What all of glibc's heaps together got from the system. The break of the process tells of one
+    heap alone, which a thread leaves for good once it was asked for more than there is."""
+    mallinfo = ctypes.CDLL(None).mallinfo2
+    mallinfo.restype = _Heaps
+    return mallinfo().arena
 
 
 def _set(values: dict[int, int]) -> None:

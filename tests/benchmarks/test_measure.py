@@ -134,7 +134,7 @@ def test_a_flush_empties_the_cache():
 
 
 FAULTS = """
-import torch
+import resource, torch
 from benchmarks import memory
 from benchmarks.measure import faults_of
 x = torch.ones(2**22)  # 16 MiB
@@ -149,6 +149,12 @@ with memory.reused(2**26):
         print(faults_of(from_the_system))
 with memory.reused(2**26):
     print(faults_of(call))
+resource.setrlimit(resource.RLIMIT_AS, (2**33, 2**33))
+try:
+    torch.empty(10**15)
+except RuntimeError:  # glibc gave the thread another heap before it refused
+    with memory.reused(2**26):
+        print("filled")
 """
 
 
@@ -156,10 +162,12 @@ with memory.reused(2**26):
 def test_reused_memory_faults_no_page_and_fresh_memory_every_page():
     command = [sys.executable, "-c", FAULTS]
     ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    reused, fresh, again = map(int, ran.stdout.split())
+    *counts, end = ran.stdout.split()
+    reused, fresh, again = map(int, counts)
     pages = 2**24 // os.sysconf("SC_PAGE_SIZE")
     assert max(reused, again) < pages / 100
     assert fresh >= pages  # 4 KiB each: huge pages go to those who ask for them
+    assert end == "filled"  # not memory without end
 
 
 @pytest.mark.cuda
