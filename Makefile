@@ -5,6 +5,9 @@ ARGS ?=
 STUDY_ARGS ?= --seeds 3 --steps 3000
 RESULTS ?= results/gpu
 BIN := .venv/bin
+# As many test processes as cores, up to four, of one thread each: most tests keep one core busy, and
+# threads of several processes would wait for each other. A file stays in one process: its fixtures.
+PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile
 CSRC = $(shell find csrc -name '*.h' -o -name '*.cpp' -o -name '*.cu' -o -name '*.cuh')
 
 .DEFAULT_GOAL := help
@@ -21,10 +24,10 @@ study: env ## which GAN objective drops modes: table, pictures and report.html i
 	@$(BIN)/genbench study mode-collapse --out runs/mode-collapse $(STUDY_ARGS) $(ARGS)
 
 test: env ## the test suite
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(PYTEST) $(ARGS)
 
 test-slow: env ## the same with ten times the generated cases, and the tests marked slow
-	@$(BIN)/python -m pytest --hypothesis-profile=slow -m "slow or not slow" $(ARGS)
+	@$(PYTEST) --hypothesis-profile=slow -m "slow or not slow" $(ARGS)
 
 asan: env ## the operations' tests under address and undefined-behaviour sanitizers
 	@$(BIN)/python tools/sanitize.py
@@ -66,8 +69,8 @@ check: env ## all that CI runs: lint, types, csrc without torch, tests on both b
 	$(BIN)/cmake --build build/cmake -- --quiet
 	$(BIN)/ctest --test-dir build/cmake --output-on-failure --no-tests=error --quiet
 	@$(BIN)/python tools/sanitize.py
-	GENBENCH_BACKEND=reference $(BIN)/python -m pytest -q tests/ops
-	$(BIN)/python -m pytest $(ARGS)
+	GENBENCH_BACKEND=reference $(PYTEST) -q tests/ops
+	$(PYTEST) $(ARGS)
 
 clean: ## remove what was built and cached; .venv and runs stay
 	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .benchmarks
