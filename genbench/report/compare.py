@@ -39,9 +39,9 @@ class Duel(NamedTuple):
             low, high = r.difference - r.half_width, r.difference + r.half_width
             parts[0] += f" (95 %: {self.number(low)} to {self.number(high)})"
         if r.t_p is not None:
-            parts.append(f"paired t p = {p_text(r.t_p)}")
+            parts.append(f"paired t p {p_text(r.t_p)}")
         if r.p is not None and r.n > 1:
-            parts.append(f"{'exact' if r.exact else 'sign-flip'} p = {p_text(r.p)}")
+            parts.append(f"{'exact' if r.exact else 'sign-flip'} p {p_text(r.p)}")
         return f"{', '.join(parts)}, {r.n} seed{'s' if r.n != 1 else ''}"
 
     def number(self, value: float) -> str:
@@ -52,8 +52,8 @@ class Duel(NamedTuple):
 
 
 def p_text(p: float) -> str:
-    """Two digits, or the bound below a thousandth."""
-    return f"{p:.2g}" if p >= 0.001 else "< 0.001"
+    """'= 0.031', two digits, or the bound below a thousandth."""
+    return f"= {p:.2g}" if p >= 0.001 else "< 0.001"
 
 
 def compare(group: Group, first: str, second: str, key: str) -> Duel:

@@ -1,0 +1,61 @@
+"""The command which repeats a row, read back by the command line's own parser."""
+
+import ast
+import shlex
+
+import pytest
+
+from genbench.cli import _parser
+from genbench.studies.protocols import PROTOCOLS
+from genbench.studies.repeat import command
+
+SPEC = {
+    "protocol": "quick", "steps": 40, "device": "cpu", "dtype": "float32", "backend": "reference",
+    "config": {**PROTOCOLS["quick"].model, "betas": [0.0, 0.9]},  # JSON has no tuples
+    "identity": {},
+}  # fmt: skip
+
+
+def row(data="ring8", loss="non_saturating", seed=3, **spec):
+    return {"data": data, "loss": loss, "seed": seed, "specification": {**SPEC, **spec}}
+
+
+def test_the_command_line_understands_it():
+    words = shlex.split(command(row(loss="relativistic+r1=.5+r2")))
+    assert words[0] == "genbench"
+    parsed = vars(_parser().parse_args(words[1:]))
+    expected = {
+        "data": ["ring8"], "losses": ["relativistic+r1=.5+r2"], "seeds": 4, "steps": 40,
+        "protocol": "quick", "device": "cpu", "dtype": "float32", "backend": "reference",
+    }  # fmt: skip
+    assert {name: parsed[name] for name in expected} == expected
+
+
+def call(text):
+    """Function name and keyword sources of a call."""
+    parsed = ast.parse(text, mode="eval").body
+    assert isinstance(parsed, ast.Call)
+    return ast.unparse(parsed.func), {k.arg: ast.unparse(k.value) for k in parsed.keywords}
+
+
+def test_own_constants_need_python():
+    config = {**SPEC["config"], "weight": 2.0}
+    name, keywords = call(command(row(config=config)))
+    assert name == "genbench.studies.mode_collapse"
+    assert keywords["config"] == "{'weight': 2.0}" and keywords["data"] == "'ring8'"
+    assert keywords["seeds"] == "4" and keywords["steps"] == "40"
+
+
+@pytest.mark.parametrize("hostile", ["it's", "$(rm -rf /)", "a b; c"])
+def test_own_names_are_quoted(hostile):
+    _, keywords = call(
+        command(row(data=hostile, loss=hostile, identity={"loss": "x", "critic": "y"}))
+    )
+    assert keywords["data"] == f"{{{hostile!r}: ...}}" and keywords["losses"] == keywords["data"]
+    assert keywords["critic"] == "..." and "generator" not in keywords
+    assert shlex.split(command(row(loss=hostile)))[6] == hostile
+
+
+def test_a_bare_row_has_a_command_too():
+    found = command({"data": "ring8", "loss": "hinge", "seed": 0})
+    assert found == "genbench study mode-collapse --data ring8 --losses hinge --seeds 1"
