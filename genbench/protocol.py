@@ -19,7 +19,8 @@ class Batch:
     x: (n, *data_shape), floating. seed: int64 (1,), drawn by the loop; it is all the randomness a
     loss may use, so that a loss compiles, vmaps, shards and resumes. labels: int64 (n,) or None.
     condition: any tensor with n rows, or None. done: the share of the run that is over, in [0, 1),
-    for what is annealed; a number, or a 0-d tensor where a step is compiled.
+    for what is annealed; a number, or a 0-d tensor where a step is compiled. unrolled: the update
+    is differentiated through, so the loss keeps its graph to the parameters of every phase.
     """
 
     x: Tensor
@@ -27,6 +28,7 @@ class Batch:
     labels: Tensor | None = None
     condition: Tensor | None = None
     done: Tensor | float = 0.0
+    unrolled: bool = False
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,12 @@ class OptimizerSpec:
 
 @runtime_checkable
 class Model(Protocol):
-    """A generative model as the training loop knows it: a torch module with five members more."""
+    """A generative model as the training loop knows it: a torch module with five members more.
+
+    A sixth may be there. lookahead: Mapping[str, tuple[str, int]], such as
+    {"generator": ("critic", 5)}: a phase's loss is taken after so many further updates of another
+    phase, which it is differentiated through and which are thrown away (Metz et al. 2017).
+    """
 
     phases: tuple[str, ...]
     """One training step: ("model",), or ("critic",) * 5 + ("generator",)."""

@@ -25,9 +25,9 @@ class AdversarialLoss:
 
     weights: gamma (r1, r2) or lambda (gp, gp_one_sided, dragan) by penalty. labels: targets of a
     labelled objective's critic, keywords of `ops.discriminator_bce`. remedies: what the loss asks
-    of the model that trains, and cannot do itself: packing, clipping, noise, ... A user's own
-    callable of the same signature, returning a 0-d tensor or a dict that holds "loss", can stand in
-    its place.
+    of the model that trains, and cannot do itself: packing, clipping, noise, ... A graph that comes
+    with fake stays in the critic's terms, for unrolling. A user's own callable of the same
+    signature, returning a 0-d tensor or a dict that holds "loss", can stand in its place.
     """
 
     name: str
@@ -63,7 +63,8 @@ class AdversarialLoss:
         self, critic: nn.Module | Callable, real: Tensor, fake: Tensor, seed: Tensor
     ) -> dict[str, Tensor]:
         real = real.detach().requires_grad_(any(p.at_real for p in self.penalties.values()))
-        fake = fake.detach().requires_grad_(any(p.at_fake for p in self.penalties.values()))
+        if not fake.requires_grad:
+            fake = fake.detach().requires_grad_(any(p.at_fake for p in self.penalties.values()))
         points = CriticPoints(critic, real, fake, critic(real), critic(fake), seed)
         labels = {**self.labels, "seed": ops.fold_seed(seed, LABELS)} if self.labels else {}
         loss = self.objective.critic(real=points.real_logits, fake=points.fake_logits, **labels)

@@ -42,6 +42,11 @@ def _zero_centred(points: Tensor, logits: Tensor, gamma: float) -> Tensor:
 
 
 def _between(points: CriticPoints, weight: float, *, one_sided: bool = False) -> Tensor:
+    if points.fake.grad_fn is not None:  # unrolled: the points follow the generator
+        x_hat = ops.interpolate(real=points.real, fake=points.fake, seed=points.seed)
+        logits = points.critic(x_hat)
+        (slopes,) = torch.autograd.grad(logits.sum(), x_hat, create_graph=True)
+        return weight * ops.gradient_norm_penalty(slopes, one_sided=one_sided)
     return weight * ops.gradient_penalty(
         points.critic, real=points.real, fake=points.fake, one_sided=one_sided, seed=points.seed
     )

@@ -134,8 +134,8 @@ class GAN(nn.Module):
 
     def loss(self, batch: Batch, phase: str) -> dict[str, Tensor]:
         """Terms of one player; batch.x (n, *data_shape), as many generated points."""
-        # The critic's turn needs no graph through the generator.
-        with torch.set_grad_enabled(phase == "generator"):
+        # The critic's turn needs no graph through the generator, unless one looks back through it.
+        with torch.set_grad_enabled(phase == "generator" or batch.unrolled):
             fake = self._generate(batch)
         terms = self._loss(
             self.critic,
