@@ -14,6 +14,7 @@ import torch
 from genbench import files
 from genbench.catalog import unknown_name
 from genbench.errors import InputError
+from genbench.losses import AdversarialLoss, create_loss
 from genbench.ops.backend import active
 from genbench.report.progress import Progress
 from genbench.studies.cells import Cell, code_version, open_study
@@ -24,7 +25,6 @@ from genbench.studies.protocols import PROTOCOLS, Protocol
 from genbench.studies.rows import write_rows
 from genbench.studies.tasks import Task, make_tasks, save_task
 
-LOSSES = ("non_saturating", "least_squares", "wasserstein_gp", "relativistic+r1+r2")
 DTYPES = ("float32", "float64")
 
 
@@ -40,7 +40,7 @@ class StudyResult:
 def mode_collapse(
     *,
     data: Any = None,
-    losses: Any = LOSSES,
+    losses: Any = None,
     generator: Function | None = None,
     critic: Function | None = None,
     seeds: int = 6,
@@ -57,8 +57,7 @@ def mode_collapse(
 
     Args:
         data: names, `genbench.data.Mixture`s or arrays (N, ...), one, several or a dict of them;
-            an array without known modes is judged by k-means bins and nearest neighbours. None: the
-            protocol's.
+            an array without known modes is judged by k-means bins and nearest neighbours.
         losses: names ("relativistic+r1+r2") or callables `loss(critic, *, real, fake, phase, seed)`
             -> 0-d tensor or dict that holds "loss", one, several or a dict of named ones; phase is
             "critic" or "generator", seed an int64 (1,) tensor for `genbench.ops`.
@@ -67,7 +66,8 @@ def mode_collapse(
         seeds: how many; seed s has the same initial weights and data order for every loss.
         steps: generator updates; None: the protocol's.
         out: the study's folder; finished cells in it are kept, interrupted ones go on.
-        protocol: a name in `genbench.studies.protocols.PROTOCOLS`.
+        protocol: a name in `genbench.studies.protocols.PROTOCOLS`; has data and losses if none are
+            given.
         config: fields of the model's Config that replace the protocol's.
         device, dtype: where to train, "cpu" or "cuda", and in "float32" or "float64".
         workers: processes of one thread each; None: one a core.
@@ -78,10 +78,9 @@ def mode_collapse(
     """
     _check_counts(seeds=seeds, steps=steps, workers=workers)
     device = _check_place(device, dtype)
-    if not isinstance(protocol, str) or protocol not in PROTOCOLS:
-        raise unknown_name("protocol", protocol, PROTOCOLS)
-    chosen = PROTOCOLS[protocol]
-    tasks, named = make_tasks(chosen.data if data is None else data), name_losses(losses)
+    chosen = _look_up(protocol)
+    tasks = make_tasks(chosen.data if data is None else data)
+    named = name_losses(chosen.losses if losses is None else losses)
     networks = {"generator": generator, "critic": critic}
     common = _common(chosen, steps, config or {}, device, dtype)
     for task in tasks:
@@ -99,6 +98,12 @@ def mode_collapse(
         return StudyResult(rows, write_report(out, rows), out)
 
 
+def _look_up(protocol: Any) -> Protocol:
+    if not isinstance(protocol, str) or protocol not in PROTOCOLS:
+        raise unknown_name("protocol", protocol, PROTOCOLS)
+    return PROTOCOLS[protocol]
+
+
 def _common(
     protocol: Protocol, steps: int | None, config: Mapping[str, Any], device: str, dtype: str
 ) -> dict[str, Any]:
@@ -110,6 +115,7 @@ def _common(
         "steps": protocol.steps if steps is None else int(steps),
         "samples": protocol.samples,
         "batch_size": protocol.batch_size,
+        "batch_of_packs": protocol.batch_of_packs,
         "evaluations": protocol.evaluations,
         "points": protocol.points,
         "standardise": protocol.standardise,
@@ -151,6 +157,7 @@ def _make_cells(
                     "data_digest": task.digest,
                     "loss": name,
                     "objective": loss if isinstance(loss, str) else None,
+                    "batch_size": common["batch_size"] * _packs(common, loss),
                     "seed": seed,
                     "identity": {part: identity(part, function) for part, function in own.items()},
                 }
@@ -161,6 +168,14 @@ def _make_cells(
                 if len(parts) < len(own):
                     functions[cell.key] = own
     return cells, functions
+
+
+def _packs(common: dict[str, Any], loss: str | Function) -> int:
+    """Points in one row of the critic, where the protocol's batch counts rows; else 1."""
+    if not common["batch_of_packs"]:
+        return 1
+    made = create_loss(loss) if isinstance(loss, str) else loss
+    return made.remedies.packing if isinstance(made, AdversarialLoss) else 1
 
 
 def _cores() -> int:

@@ -64,7 +64,8 @@ def check_networks(
         if make is not None:
             _check_makes_anew(argument, make)
     with global_seed(0):
-        model: Any = create_model("gan", data_shape=data_shape, **config, **networks)
+        own = {name: make for name, make in networks.items() if make is not None}
+        model: Any = create_model("gan", data_shape=data_shape, **{**config, **own})
     for phase in model.phases:
         make_optimizer(model.optimizer(phase), model.phase_parameters(phase))
     _check_output(

@@ -15,24 +15,41 @@ from typing import Any
 class Protocol:
     """One line of a results table is comparable with another only under the same protocol.
 
-    data: what a study takes where none are named. steps: updates of the generator. samples: scored
-    at each of `evaluations` evenly spaced steps, the last one included. points: size of a seed's
-    fixed training set, drawn from with replacement; None: fresh points in every batch. A user's
-    rows are such a set already. standardise: data are divided by their standard deviation for
-    training; they are always scored in their own units. model: fields of the model's Config.
+    data, losses: what a study takes where none are named. steps: updates of the generator.
+    batch_size: points in a batch, or rows of the critic where `batch_of_packs`: packing N then
+    draws N times as many points. samples: scored at each of `evaluations` evenly spaced steps, the
+    last one included. points: size of a seed's fixed training set, drawn from with replacement;
+    None: fresh points in every batch. A user's rows are such a set already. standardise: data are
+    divided by their standard deviation for training; they are always scored in their own units.
+    model: fields of the model's Config.
     """
 
     name: str
     line: str
     data: tuple[str, ...]
+    losses: tuple[str, ...]
     steps: int
     batch_size: int
     samples: int
     evaluations: int = 20
     points: int | None = None
+    batch_of_packs: bool = False
     standardise: bool = False
     model: Mapping[str, Any] = field(default_factory=dict)
 
+
+# What every objective of a table meets: the plain ones, the two penalised ones that theory says
+# converge, one that lets the critic see four points, and one that bounds the critic itself.
+EIGHT = (
+    "non_saturating",
+    "least_squares",
+    "hinge",
+    "wasserstein_gp",
+    "non_saturating+r1+r2",
+    "relativistic+r1+r2",
+    "non_saturating+packing4",
+    "hinge+spectral_norm",
+)
 
 # Ours, the same for all objectives.
 _QUICK = {
@@ -40,7 +57,7 @@ _QUICK = {
     "width": 128,
     "depth": 3,
     "slope": 0.0,
-    "learning_rate": 2e-3,
+    "learning_rate": 3e-3,
     "betas": (0.0, 0.9),
     "schedule": "cosine",
     "weight": 0.05,
@@ -50,10 +67,11 @@ _QUICK = {
 PROTOCOLS = {
     "quick": Protocol(
         "quick",
-        "3x128 ReLU MLPs, latent 2, Adam 2e-3 (0, .9) to zero by cosine, batch 256, weight .05",
+        "3x128 ReLU MLPs, latent 2, Adam 3e-3 (0, .9) to zero by cosine, batch 128, weight .05",
         data=("ring8", "grid25"),
+        losses=EIGHT,
         steps=6_000,
-        batch_size=256,
+        batch_size=128,
         samples=10_000,
         standardise=True,
         model=_QUICK,
@@ -63,12 +81,42 @@ PROTOCOLS = {
     "veegan": Protocol(
         "veegan",
         "VEEGAN's scoring of 2,500 samples; networks and optimiser of quick, the paper gives none",
-        data=("ring8", "grid25"),
+        data=("ring8", "grid25", "veegan1200"),
+        losses=("non_saturating", "non_saturating+unrolled5", "relativistic+r1+r2"),
         steps=6_000,
-        batch_size=256,
+        batch_size=128,
         samples=2_500,
         standardise=True,
         model=_QUICK,
+    ),
+    # Lin et al. 2018 (arXiv 1712.04086), section 4.1; what it leaves open from the authors' code
+    # (github.com/fjxmlzn/PacGAN): N(0, .02^2) weights, Adam's beta2 .999, batches of 100 packs, one
+    # training set a run, data not scaled. Theirs updates both players at once on one batch.
+    "pacgan": Protocol(
+        "pacgan",
+        "PacGAN's plane: 4x400 batch-norm generator, 3x200 maxout critic, Adam 1e-4 (.8, .999)",
+        data=("ring8-pacgan", "grid25"),
+        losses=("non_saturating", *(f"non_saturating+packing{n}" for n in (2, 3, 4))),
+        steps=400_000,  # 400 epochs of 1,000 batches
+        batch_size=100,
+        samples=2_500,
+        points=100_000,
+        batch_of_packs=True,
+        model={
+            "generator": "mlp_batch_norm",
+            "critic": "maxout",
+            "latent_dim": 2,
+            "width": 400,
+            "depth": 4,
+            "critic_width": 200,
+            "critic_depth": 3,
+            "slope": 0.0,
+            "learning_rate": 1e-4,
+            "betas": (0.8, 0.999),
+            "schedule": "constant",
+            "weight": 0.1,  # no penalty in the paper
+            "critic_steps": 1,
+        },
     ),
     # Huang et al. 2024 (arXiv 2501.05441): optimiser, gamma, widths and length. Open: activation
     # (LeakyReLU .2, as in their image networks), first weights (torch's), scaling of data (none),
@@ -77,6 +125,7 @@ PROTOCOLS = {
         "r3gan",
         "R3GAN's grid: 2x256 MLPs, latent 64, Adam 2e-4 (0, .99), gamma 1, batch 256, unscaled",
         data=("grid25",),
+        losses=("non_saturating", "relativistic", "non_saturating+r1+r2", "relativistic+r1+r2"),
         steps=20_000,
         batch_size=256,
         samples=10_000,

@@ -53,6 +53,14 @@ def test_the_seed_is_all_the_randomness(loss):
     assert not torch.equal(first, other)
 
 
+def test_the_critic_may_learn_at_its_own_rate():
+    def rates(**config):
+        model = small(learning_rate=1e-4, **config)
+        return [model.optimizer(phase).learning_rate for phase in ("critic", "generator")]
+
+    assert rates() == [1e-4, 1e-4] and rates(critic_learning_rate=2e-4) == [2e-4, 1e-4]
+
+
 def test_samples_repeat_and_have_the_data_shape():
     model = create_model("gan", data_shape=(3, 4, 4), width=8, depth=1)
     draw = [model.sample(6, torch.Generator().manual_seed(s)) for s in (0, 0, 1)]
@@ -82,6 +90,7 @@ def test_own_networks_and_loss():
         ({"width": 0}, "width must be a whole number of at least 1, got 0"),
         ({"latent_dim": 2.5}, "latent_dim must be a whole number of at least 1, got 2.5"),
         ({"weight": float("nan")}, "weight must be a finite number >= 0, got nan"),
+        ({"critic_learning_rate": 0.0}, "critic_learning_rate must be a finite number >= 1e-12"),
         ({"weight": -1.0}, "weight must be a finite number >= 0, got -1.0"),
         ({"breadth": 3}, "gan has no field 'breadth'; fields: data_shape"),
         ({"loss": "nothing"}, "losses: unknown name 'nothing'"),

@@ -7,6 +7,7 @@ import torch
 
 from genbench import create_model
 from genbench.data import mixture
+from genbench.losses import create_loss
 from genbench.protocol import Batch
 from genbench.studies import mode_collapse
 from genbench.studies.protocols import PROTOCOLS
@@ -97,3 +98,21 @@ def test_samples_are_scored_in_the_datas_units(tmp_path, monkeypatch):
         )
         found[standardise] = result.rows[0]["modes"], result.rows[0]["high_quality"]
     assert found == {True: (0, 0.0), False: (1, 1.0)}
+
+
+@pytest.mark.parametrize("packs", [True, False])
+def test_a_batch_may_count_packs(tmp_path, monkeypatch, packs):
+    """PacGAN's batch is 100 rows of the critic: packing 3 draws 300 points."""
+    fields = {"batch_size": 12, "samples": 50, "evaluations": 1, "batch_of_packs": packs}
+    monkeypatch.setitem(PROTOCOLS, "tiny", replace(PROTOCOLS["quick"], name="tiny", **fields))
+    losses = {n: create_loss(n) for n in ("hinge", "hinge+packing3")}
+    options = {"data": "ring8", "losses": losses, "seeds": 1, "steps": 2}
+    result = mode_collapse(protocol="tiny", out=tmp_path, **options)
+    sizes = {row["loss"]: row["specification"]["batch_size"] for row in result.rows}
+    assert sizes == {"hinge": 12, "hinge+packing3": 36 if packs else 12}
+    assert {row["status"] for row in result.rows} == {"ok"}
+
+
+def test_pacgan_goes_400_times_through_its_points():
+    pacgan = PROTOCOLS["pacgan"]
+    assert pacgan.points and pacgan.steps * pacgan.batch_size == 400 * pacgan.points

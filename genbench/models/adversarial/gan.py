@@ -30,7 +30,7 @@ class Config:
     """Constants of the `quick` protocol; `weight` is the penalties' gamma or lambda.
 
     critic_steps: where the loss's name has none ("+critic5"). generator, critic: names of NETWORKS.
-    critic_width, critic_depth: the generator's where None.
+    critic_width, critic_depth, critic_learning_rate: the generator's where None.
     """
 
     data_shape: tuple[int, ...]
@@ -45,7 +45,8 @@ class Config:
     critic_width: int | None = None
     critic_depth: int | None = None
     slope: float = 0.0
-    learning_rate: float = 2e-3
+    learning_rate: float = 3e-3
+    critic_learning_rate: float | None = None
     betas: tuple[float, float] = (0.0, 0.9)
     schedule: str = "cosine"
 
@@ -57,7 +58,10 @@ class Config:
                 continue
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise InputError(f"{name} must be a whole number of at least 1, got {value!r}")
-        for name, low in (("weight", 0), ("slope", 0), ("learning_rate", 1e-12)):
+        numbers = {"weight": 0.0, "slope": 0.0, "learning_rate": 1e-12}
+        if self.critic_learning_rate is not None:
+            numbers["critic_learning_rate"] = 1e-12
+        for name, low in numbers.items():
             value = getattr(self, name)
             number = isinstance(value, int | float) and not isinstance(value, bool)
             if not (number and math.isfinite(value) and value >= low):
@@ -127,10 +131,10 @@ class GAN(nn.Module):
 
     def optimizer(self, phase: str) -> OptimizerSpec:
         """Adam for both players."""
-        config = self.config
-        return OptimizerSpec(
-            "adam", config.learning_rate, {"betas": config.betas}, schedule=config.schedule
-        )
+        config, rate = self.config, self.config.learning_rate
+        if phase == "critic" and config.critic_learning_rate is not None:
+            rate = config.critic_learning_rate
+        return OptimizerSpec("adam", rate, {"betas": config.betas}, schedule=config.schedule)
 
     def loss(self, batch: Batch, phase: str) -> dict[str, Tensor]:
         """Terms of one player; batch.x (n, *data_shape), as many generated points."""
