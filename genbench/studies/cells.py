@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import sys
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -70,14 +72,18 @@ def read_row(folder: Path) -> dict[str, Any] | None:
 def parse_row(content: bytes) -> dict[str, Any] | None:
     """The row that one line of JSON holds; None where it holds none."""
     try:
-        row = json.loads(content, parse_constant=_refuse_constant)
+        row = json.loads(content, parse_constant=_finite, parse_float=_finite)
+        json.dumps(row, ensure_ascii=False).encode()  # half a surrogate pair fits into no page
     except (ValueError, RecursionError):
         return None
     return row if is_row(row) else None
 
 
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON")
+def _finite(text: str) -> float:
+    """The number; ValueError for NaN, Infinity, and 1e999, which Python reads as infinity."""
+    if not math.isfinite(value := float(text)):
+        raise ValueError(f"{text} is no finite number")
+    return value
 
 
 def is_row(row: Any) -> bool:
@@ -99,6 +105,7 @@ _NEEDED = {"data": str, "loss": str, "model": str, "protocol": str, "status": st
 )
 _SCORES = ("modes", "modes_held", "high_quality", "kl", "kl_off_mode")
 _NUMBERS = (
+    *("seed", "steps", "diverged_step"),
     *_SCORES,
     *(f"best_{name}" for name in ("step", *_SCORES)),
     *("mode_count", "seconds", "precision", "recall", "density", "coverage"),
@@ -109,7 +116,7 @@ _OPTIONAL = {"key": str, "curve": list} | dict.fromkeys(
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float | None)
+    return value is None or (isinstance(value, int | float) and abs(value) <= sys.float_info.max)
 
 
 def _is_evaluation(scores: Any) -> bool:
@@ -160,4 +167,7 @@ def check_study(out: Path) -> None:
     except (OSError, ValueError):
         marker = None
     if not isinstance(marker, dict) or marker.get("study") != "mode-collapse":
-        raise InputError(f"out: '{out}' is not a study's folder (no readable {MARKER} in it)")
+        raise InputError(
+            f"out: '{out}' is not a study's folder (no readable {MARKER} in it); "
+            "choose another --out"
+        )

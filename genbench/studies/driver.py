@@ -21,8 +21,8 @@ from genbench.errors import CellFailed, InputError
 from genbench.report.progress import Progress
 from genbench.studies.cells import Cell, read_row
 from genbench.studies.execute import run_cell
-from genbench.studies.faults import explain
-from genbench.studies.rows import write_rows
+from genbench.studies.faults import disk_fault, explain
+from genbench.studies.rows import Rows
 from genbench.studies.worker import GRACE
 
 TRIES = 3  # workers that may die on one cell
@@ -42,14 +42,23 @@ class Driver:
     cells: Sequence[Cell]
     progress: Progress
     own: dict[str, dict[str, Any]] = field(default_factory=dict)  # cell key -> part -> function
+    _rows: Rows = field(init=False, repr=False)
 
     def run(self, workers: int) -> None:
-        """Run what has no row yet. KeyboardInterrupt leaves checkpoints behind; CellFailed and
-        OSError stop the rest."""
-        pending = [cell for cell in self.cells if read_row(cell.folder(self.out)) is None]
+        """Run what has no row yet. KeyboardInterrupt leaves checkpoints behind; CellFailed, and
+        InputError for a disk that cannot be written, stop the rest."""
+        try:
+            self._run(workers)
+        except OSError as error:
+            if (fault := disk_fault(error, self.out)) is None:
+                raise
+            raise fault from error
+
+    def _run(self, workers: int) -> None:
+        self._rows = Rows(self.out)
+        pending = [cell for cell in self.cells if cell.key not in self._rows]
         steps = sum(cell.spec["steps"] for cell in self.cells)
         self.progress.start(len(self.cells), len(self.cells) - len(pending), steps)
-        write_rows(self.out)
         elsewhere = [cell for cell in pending if cell.key not in self.own]
         try:
             if elsewhere:
@@ -60,7 +69,7 @@ class Driver:
 
     def finished(self, cell: Cell, row: dict[str, Any]) -> None:
         """A row has been written."""
-        write_rows(self.out)
+        self._rows.add(cell.key)
         self.progress.finish(cell.title, row)
 
     def _run_here(self, cells: Sequence[Cell]) -> None:

@@ -20,11 +20,25 @@ def explain(error: Exception, cell: Cell, out: Path) -> CellFailed | InputError:
     InputError for a disk that is full or may not be written; else CellFailed, with the traceback in
     the cell's error.txt.
     """
-    if isinstance(error, OSError) and error.errno in _DISK:
-        return InputError(
-            f"out: cannot write '{out}' ({os.strerror(error.errno)}); mend that, then the same "
-            "command goes on, or choose another --out"
-        )
+    if (fault := disk_fault(error, out)) is not None:
+        return fault
     path = cell.folder(out) / "error.txt"
-    files.write_text(path, traceback.format_exc())
-    return CellFailed(f"{cell.title}: {type(error).__name__}: {error} (see {path})")
+    try:
+        files.write_text(path, traceback.format_exc())
+    except OSError as second:
+        return disk_fault(second, out) or CellFailed(f"{cell.title}: {_text(error)}")
+    return CellFailed(f"{cell.title}: {_text(error)} (see {path})")
+
+
+def disk_fault(error: Exception, out: Path) -> InputError | None:
+    """The line for a disk that is full or may not be written; None for any other error."""
+    if not isinstance(error, OSError) or error.errno not in _DISK:
+        return None
+    return InputError(
+        f"out: cannot write '{out}' ({os.strerror(error.errno)}); mend that, then the same "
+        "command goes on, or choose another --out"
+    )
+
+
+def _text(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"

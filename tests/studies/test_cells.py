@@ -2,6 +2,7 @@
 
 import json
 import multiprocessing
+import random
 import subprocess
 import sys
 
@@ -11,16 +12,18 @@ import genbench
 from genbench.errors import InputError
 from genbench.files import claim
 from genbench.ops.backend import build_info, load_error
+from genbench.studies import rows as studies_rows
 from genbench.studies.cells import (
     Cell,
     check_study,
     code_version,
     derived_seed,
     open_study,
+    parse_row,
     read_row,
     write_row,
 )
-from genbench.studies.rows import read_rows, write_rows
+from genbench.studies.rows import Rows, read_rows, write_rows
 
 ROW = {
     "data": "ring8", "loss": "least_squares", "model": "gan", "protocol": "quick", "status": "ok",
@@ -70,6 +73,14 @@ def test_derived_seeds_differ_by_purpose_and_fit_int64():
         json.dumps({**ROW, "best_modes": "all"}),
         json.dumps({**ROW, "key": None}),
         json.dumps({**ROW, "kl": float("nan")}),
+        json.dumps({**ROW, "kl": 0.125}).replace("0.125", "1e999"),
+        json.dumps({**ROW, "kl": 0.125}).replace("0.125", "-1e999"),
+        json.dumps({**ROW, "specification": {"config": {"weight": 0.125}}}).replace(
+            "0.125", "1e999"
+        ),
+        json.dumps({**ROW, "seconds": 10**400}),
+        json.dumps({**ROW, "steps": -(10**400)}),
+        json.dumps({**ROW, "reason": "\ud800"}),
         json.dumps({**ROW, "specification": {"identity": "x"}}),
         "[" * 100_000,
         "\x00\xff",
@@ -78,6 +89,13 @@ def test_derived_seeds_differ_by_purpose_and_fit_int64():
 def test_a_damaged_row_is_no_row(tmp_path, content):
     (tmp_path / "row.json").write_text(content)
     assert read_row(tmp_path) is None
+
+
+def test_a_row_cut_anywhere_is_no_row(tmp_path):
+    write_row(tmp_path / "a", ROW)
+    content = (tmp_path / "a" / "row.json").read_bytes()
+    assert parse_row(content[:-1]) == parse_row(content) == ROW  # the last byte ends the line
+    assert not any(parse_row(content[:end]) for end in range(len(content) - 1))
 
 
 def test_a_row_of_another_cell_is_no_row(tmp_path):
@@ -100,6 +118,35 @@ def test_rows_are_collected_sorted_and_without_the_damaged(tmp_path):
     assert [row["key"] for row in write_rows(tmp_path)] == ["b", "a", "c"]
     rows, bad = read_rows(tmp_path)
     assert [row["key"] for row in rows] == ["b", "a", "c"] and bad == 0
+
+
+def test_rows_added_one_by_one_are_those_of_all_cells(tmp_path, monkeypatch):
+    rng = random.Random(0)
+    write_row(tmp_path / "cells" / "early", {**ROW, "key": "early"})
+    kept, reads = Rows(tmp_path), []
+    monkeypatch.setattr(studies_rows, "read_row", lambda cell: reads.append(cell) or read_row(cell))
+    names = [f"{number:02}" for number in rng.sample(range(30), 30)]
+    for name in [*names, "early", *names[:5]]:  # some have another row after all
+        change = {
+            "seed": rng.randrange(3),
+            "loss": rng.choice("ab"),
+            "kl": rng.random(),
+            "key": name,
+        }
+        write_row(tmp_path / "cells" / name, {**ROW, **change})
+        kept.add(name)
+        assert name in kept and reads == [tmp_path / "cells" / name]  # no other cell is read again
+        added = (tmp_path / "rows.jsonl").read_bytes()
+        assert write_rows(tmp_path) == kept.rows()
+        assert (tmp_path / "rows.jsonl").read_bytes() == added
+        reads.clear()
+    assert len(kept.rows()) == 31
+
+
+def test_a_row_that_is_gone_again_is_not_added(tmp_path):
+    kept = Rows(tmp_path)
+    kept.add("nothing")
+    assert kept.rows() == [] and (tmp_path / "rows.jsonl").read_bytes() == b""
 
 
 def test_bad_lines_are_counted(tmp_path):
