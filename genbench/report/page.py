@@ -19,7 +19,6 @@ from genbench.report.portraits import Portrait, draw
 from genbench.report.published import SCORES, published
 from genbench.report.remarks import diverged_text, quality_is_suspicious, remarks, spread_is_off
 from genbench.report.statistics import format_interval
-from genbench.report.tables import verdict
 
 _SCRIPTS = ("sort.js", "runs.js", "pick.js", "gallery.js")
 _COLORS = 8  # style.css has as many; a loss beyond them gets another dash
@@ -115,7 +114,7 @@ def _section(group: Group, galleries: Mapping[str, dict[str, Any]]) -> dict[str,
         "settings": group.title.removeprefix(f"{first['data']}, "),
         "seeds": len({row["seed"] for row in group.rows}),
         "samples": group.specified("samples"),
-        "verdict": verdict(group),
+        "holders": [x for x in group.losses if group.whole(x) == len(group.of(x))],
         "duel": leaders(group),
         "rivals": rivals(group),
         "columns": used_columns(group),
@@ -125,7 +124,8 @@ def _section(group: Group, galleries: Mapping[str, dict[str, Any]]) -> dict[str,
         "charts": charts(group),
         "gallery": galleries.get(group.slug),
         "matrices": [(key, m) for key in DECIDING if _told_apart(m := matrix(group, key))],
-        "published": published(group),
+        "published": (lines := published(group)),
+        "sources": sorted({(line.title, line.arxiv) for line in lines}),
         "published_scores": SCORES,
         "runs": _runs(group),
         "run_columns": [c for c in used_columns(group) if c.key in _RUN_KEYS],
@@ -134,10 +134,10 @@ def _section(group: Group, galleries: Mapping[str, dict[str, Any]]) -> dict[str,
 
 
 def _breakable(name: str) -> Any:
-    """HTML of a name that may break behind its signs rather than anywhere."""
+    """HTML of a name that may break behind a plus rather than anywhere."""
     from markupsafe import Markup
 
-    return Markup("<wbr>").join(re.split(r"(?<=[+_])", name))
+    return Markup("<wbr>").join(re.split(r"(?<=[+])", name))
 
 
 def _runs(group: Group) -> list[tuple[int, dict[str, Any], dict[str, str]]]:

@@ -18,7 +18,8 @@ class Published(NamedTuple):
     """One published line beside a group: values and differences as text, by score."""
 
     method: str
-    source: str
+    source: str  # short
+    title: str
     arxiv: str
     protocol: str
     values: dict[str, str]
@@ -59,6 +60,7 @@ def _line(group: Group, entry: dict[str, Any]) -> Published:
             differences[key] = f"{(ours - value) * column.factor:+.{column.digits}f}"
     return Published(
         entry["method"],
+        entry["source"],
         source["title"],
         source["arxiv"],
         entry["protocol"],

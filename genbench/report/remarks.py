@@ -32,11 +32,8 @@ def remarks(group: Group, loss: str) -> list[str]:
     if diverged := group.diverged(loss):
         said.append(f"diverged in {diverged} of {len(rows)} seeds")
     if off := [row["spread"] for row in rows if spread_is_off(row)]:
-        mean = sum(off) / len(off)
-        said.append(
-            f"spread {mean:.2f} in {len(off)} of {len(rows)} seeds, outside 15 % of a perfect one: "
-            + ("samples crowd inside their modes" if mean < 1 else "samples are wider than modes")
-        )
+        between = f"{min(off):.2f}" + (f" to {max(off):.2f}" if len(off) > 1 else "")
+        said.append(f"spread {between} in {len(off)} of {len(rows)} seeds, not 1 within 15 %")
     if high := sum(map(quality_is_suspicious, rows)):
         said.append(f"quality above the floor in {high} of {len(rows)} seeds: under-dispersed")
     return said

@@ -84,8 +84,8 @@ def _text_table(group: Group) -> str:
 
 
 def _foot(group: Group) -> list[str]:
-    said = [(loss, text) for loss in group.losses for text in remarks(group, loss)]
-    lines = [verdict(group), *(f"{shortened(loss)}: {text}." for loss, text in said)]
+    said = [(loss, "; ".join(remarks(group, loss))) for loss in group.losses]
+    lines = [verdict(group), *(f"{shortened(loss)}: {text}." for loss, text in said if text)]
     if (duel := leaders(group)) is not None:
         sure = "settled" if duel.result.settled else "not settled"
         pair = f"{shortened(duel.first)} minus {shortened(duel.second)}"

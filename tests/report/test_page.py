@@ -96,7 +96,7 @@ def test_diverged_and_suspicious_rows_say_so():
     rows = [*ROWS, row("narrow", 0, spread=0.4, high_quality=0.9995)]
     page = render_page(group_rows(rows))
     assert "diverged: loss is nan at step 60 (term critic)" in page
-    assert "samples crowd inside their modes" in page and "under-dispersed" in page
+    assert "spread 0.40 in 1 of 1 seeds, not 1 within 15 %" in page and "under-dispersed" in page
     assert page.count('class="marked"') == 2
 
 

@@ -35,14 +35,18 @@ def test_quality_above_the_floor_counts_beyond_chance(quality, samples, suspicio
 
 
 def test_remarks_count_seeds():
-    rows = [row("a", 0, spread=0.5), row("a", 1), row("a", 2, **DIVERGED), row("b", 0, spread=1.4)]
+    rows = [
+        row("a", 0, spread=0.5),
+        row("a", 1, spread=0.6),
+        row("a", 2, **DIVERGED),
+        row("b", 0, spread=1.4),
+    ]
     (group,) = group_rows(rows)
     assert remarks(group, "a") == [
         "diverged in 1 of 3 seeds",
-        "spread 0.50 in 1 of 3 seeds, outside 15 % of a perfect one: "
-        "samples crowd inside their modes",
+        "spread 0.50 to 0.60 in 2 of 3 seeds, not 1 within 15 %",
     ]
-    assert remarks(group, "b")[0].endswith("samples are wider than modes")
+    assert remarks(group, "b") == ["spread 1.40 in 1 of 1 seeds, not 1 within 15 %"]
 
 
 def test_a_diverged_row_says_term_and_reason():

@@ -39,10 +39,10 @@ class Gallery {
 
   label(cell, parent) {
     const { name, color } = this.losses[cell.loss];
-    parent.classList.add(`c${color % 8}`, `d${Math.floor(color / 8) % 4}`);
-    parent.appendChild(document.createElement("i")).className = "swatch";
-    parent.appendChild(document.createElement("bdi")).textContent = name;
-    return parent;
+    const label = parent.appendChild(document.createElement("span"));
+    label.className = `name c${color % 8} d${Math.floor(color / 8) % 4}`;
+    label.appendChild(document.createElement("i")).className = "swatch";
+    label.appendChild(document.createElement("bdi")).textContent = name;
   }
 
   picture() {
