@@ -60,7 +60,13 @@ def draw(portrait: Portrait) -> Drawn:
 
 def _caption(portrait: Portrait) -> str:
     first, last = (float(np.linalg.norm(portrait.trajectory[i])) for i in (0, -1))
-    moved = "diverges" if not last < 2 * first else "converges" if last < first / 5 else "circles"
+    moved = (
+        "diverges"
+        if not last < 2 * first
+        else "converges"
+        if last < first / 5
+        else "does not settle"
+    )
     if portrait.eigenvalues is None:
         return moved
     values = ", ".join(_complex(complex(value)) for value in portrait.eigenvalues)
@@ -68,6 +74,6 @@ def _caption(portrait: Portrait) -> str:
 
 
 def _complex(value: complex) -> str:
-    real, imaginary = round(value.real, 3) + 0.0, round(value.imag, 3) + 0.0
+    real, imaginary = round(value.real, 2) + 0.0, round(value.imag, 2) + 0.0  # no -0.00
     sign = "-" if imaginary < 0 else "+"
     return f"{real:.2f} {sign} {abs(imaginary):.2f}i" if imaginary else f"{real:.2f}"

@@ -16,6 +16,7 @@ from genbench.report.groups import Group, group_rows, overall
 from genbench.report.page import render_page
 from genbench.report.pictures import curves, heat_map, samples_picture
 from genbench.report.tables import text_report
+from genbench.studies.phases import phase_portraits
 from genbench.studies.repeat import command
 from genbench.studies.rows import read_rows
 
@@ -39,6 +40,7 @@ def write_report(out: Path, rows: Sequence[dict[str, Any]], *, notes: Sequence[s
         groups,
         notes=notes,
         galleries=galleries,
+        portraits=phase_portraits(groups),
         commands={row["key"]: command(row) for row in rows if row.get("key")},
     )
     for name, content in pictures.items():

@@ -76,7 +76,7 @@ def spiral(decay):
 
 
 @pytest.mark.parametrize(
-    ("decay", "word"), [(-0.2, "converges"), (0, "circles"), (0.1, "diverges")]
+    ("decay", "word"), [(-0.2, "converges"), (0, "does not settle"), (0.1, "diverges")]
 )
 def test_a_portrait_starts_at_its_start_and_says_where_it_goes(decay, word):
     places = np.array([[x, y] for x in (-1.5, 0, 1.5) for y in (-1.5, 0, 1.5)])
