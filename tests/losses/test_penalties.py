@@ -46,7 +46,7 @@ def penalised(name, shape, real, fake):
 def test_a_penalty_is_the_mean_of_its_samples(name, shape):
     real, fake = draw(5, *shape, key=1), draw(5, *shape, key=2)
     found, asked = penalised(name, shape, real, fake)
-    points = {"r1": real, "r2": fake}.get(name, asked[-1])
+    points = real if name == "r1" else fake if name == "r2" else asked[-1]
     slopes = draw(*shape, key=7) + 2 * points * draw(*shape, key=8)  # (5, *shape)
     expected = sum(by_hand(name, 0.7, slope.norm().item()) for slope in slopes) / 5
     assert found == pytest.approx(expected)
