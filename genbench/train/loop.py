@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from genbench.protocol import Batch, Model
+from genbench.train.compiled import CompiledStep
+from genbench.train.memory import unrolled_terms
 from genbench.train.optimizers import make_optimizer, set_learning_rate
+from genbench.train.seeding import global_seed
+from genbench.train.step import Step
+
+__all__ = ["Batches", "Diverged", "Trainer", "global_seed"]
 
 
 class Batches(Protocol):
@@ -22,7 +26,18 @@ class Batches(Protocol):
 
 
 class Diverged(RuntimeError):
-    """A loss that is not finite: names phase, term and step."""
+    """A loss that is not finite; phase, term and step say which, where known."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        phase: str | None = None,
+        term: str | None = None,
+        step: int | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.phase, self.term, self.step = phase, term, step
 
 
 class Trainer:
@@ -30,10 +45,14 @@ class Trainer:
 
     The state decides all that follows: a trainer restored from `state_dict` computes the same
     numbers as one that was never stopped. `seed` drives the losses' noise; weights and batches
-    bring their own.
+    bring their own. compiled: the whole step as one graph, where every batch has the shape of the
+    first; it computes what the eager step does, up to rounding, from the same batches and seeds,
+    and each loads the other's state. Raises Untraceable for a model that cannot be compiled.
     """
 
-    def __init__(self, model: Model, batches: Batches, *, steps: int, seed: int) -> None:
+    def __init__(
+        self, model: Model, batches: Batches, *, steps: int, seed: int, compiled: bool = False
+    ) -> None:
         self.model = model
         self.batches = batches
         self.steps = steps
@@ -44,43 +63,82 @@ class Trainer:
             phase: make_optimizer(spec, model.phase_parameters(phase))
             for phase, spec in self._specs.items()
         }
+        self._ahead = getattr(model, "lookahead", None) or {}
+        self._compiled = CompiledStep(model, self._optimizers, _peek(batches)) if compiled else None
+        self._formulas = Step(model) if self._ahead and not compiled else None
 
     def step(self) -> dict[str, Tensor]:
         """One step; returns the terms of each phase's last update as "phase/term", 0-d tensors.
 
         Raises Diverged before the update when a loss is not finite.
         """
-        logged: dict[str, Tensor] = {}
-        for phase in self.model.phases:
-            batch, seed = self._next_batch()
-            # Dropout and its like draw from torch's global generator: give it the batch's seed.
-            with global_seed(seed):
-                terms = self.model.loss(batch, phase)
-            if not terms["loss"].isfinite():
-                raise Diverged(self._describe(phase, terms))
-            optimizer = self._optimizers[phase]
-            set_learning_rate(optimizer, self._specs[phase], self.step_index / self.steps)
-            optimizer.zero_grad(set_to_none=True)
-            # inputs=: no gradient leaks into the other player
-            terms["loss"].backward(inputs=list(self.model.phase_parameters(phase)))
-            optimizer.step()
-            self.model.after_update(phase)
-            logged.update({f"{phase}/{name}": term.detach() for name, term in terms.items()})
+        turns = self._eager_turns() if self._compiled is None else self._compiled_turns()
         self.step_index += 1
-        return logged
+        return {
+            f"{phase}/{name}": term
+            for phase, terms in zip(self.model.phases, turns, strict=True)
+            for name, term in terms.items()
+        }
 
-    def _next_batch(self) -> tuple[Batch, int]:
-        x = next(self.batches)
-        seed = torch.randint(2**63 - 1, (1,), generator=self._rng)
+    def _eager_turns(self) -> list[dict[str, Tensor]]:
+        return [self._eager_turn(turn, phase) for turn, phase in enumerate(self.model.phases)]
+
+    def _eager_turn(self, turn: int, phase: str) -> dict[str, Tensor]:
+        x, seed = next(self.batches), self._seeds(1)[0]
         done = self.step_index / self.steps
-        return Batch(x=x, seed=seed.to(x.device), done=done), int(seed)
+        batch = Batch(x=x, seed=seed.to(x.device), done=done)
+        # Dropout and its like draw from torch's global generator: give it the batch's seed.
+        with global_seed(int(seed)):
+            terms = self._terms(batch, turn, phase)
+        if not terms["loss"].isfinite():
+            raise self._diverged(phase, terms)
+        optimizer = self._optimizers[phase]
+        set_learning_rate(optimizer, self._specs[phase], done)
+        optimizer.zero_grad(set_to_none=True)
+        # inputs=: no gradient leaks into the other player
+        terms["loss"].backward(inputs=list(self.model.phase_parameters(phase)))
+        optimizer.step()
+        self.model.after_update(phase)
+        return {name: term.detach() for name, term in terms.items()}
 
-    def _describe(self, phase: str, terms: dict[str, Tensor]) -> str:
+    def _terms(self, batch: Batch, turn: int, phase: str) -> dict[str, Tensor]:
+        ahead = self._ahead.get(phase)
+        if ahead is None or self._formulas is None:
+            return self.model.loss(batch, phase)
+        numbers = self._formulas.numbers(self.step_index, self.steps)[turn]
+        optimizer = self._optimizers[ahead[0]]
+        return unrolled_terms(self._formulas, optimizer, batch, phase, ahead, numbers)
+
+    def _compiled_turns(self) -> list[dict[str, Tensor]]:
+        assert self._compiled is not None
+        phases = self.model.phases
+        xs = [next(self.batches) for _ in phases]
+        seeds = self._seeds(len(phases)).to(xs[0].device)
+        turns, fine = self._compiled(self.step_index, self.steps, xs, seeds)
+        if not fine:
+            found = zip(phases, turns, strict=True)
+            raise next(self._diverged(p, t) for p, t in found if not t["loss"].isfinite())
+        return turns
+
+    def _seeds(self, count: int) -> Tensor:
+        """int64 (count, 1): the same numbers at once as one after the other."""
+        return torch.randint(2**63 - 1, (count, 1), generator=self._rng)
+
+    def _diverged(self, phase: str, terms: dict[str, Tensor]) -> Diverged:
         values = ", ".join(f"{name} = {term.item():g}" for name, term in terms.items())
-        return f"{phase} loss is not finite at step {self.step_index}: {values}"
+        # the sum is not finite because a part is not
+        parts = [name for name, term in terms.items() if not term.isfinite() and name != "loss"]
+        return Diverged(
+            f"{phase} loss is not finite at step {self.step_index}: {values}",
+            phase=phase,
+            term=parts[0] if parts else "loss",
+            step=self.step_index,
+        )
 
     def state_dict(self) -> dict[str, Any]:
         """Weights, optimisers, batches, generator and step: everything that decides the rest."""
+        if self._compiled is not None:
+            self._compiled.publish(self.step_index)
         return {
             "step": self.step_index,
             "model": self.model.state_dict(),
@@ -90,26 +148,20 @@ class Trainer:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on where `state_dict` was taken."""
+        """Go on where `state_dict` was taken, compiled or not."""
         self.model.load_state_dict(state["model"])
         for name, optimizer in self._optimizers.items():
             optimizer.load_state_dict(state["optimizers"][name])
+        if self._compiled is not None:
+            self._compiled.adopt()
         self.batches.load_state_dict(state["batches"])
         self._rng.set_state(state["rng"])
         self.step_index = state["step"]
 
 
-@contextmanager
-def global_seed(seed: int) -> Iterator[None]:
-    """Inside, what draws from torch's global generator (initialisers, dropout) draws from `seed`;
-    outside, that generator is untouched."""
-    # torch.random.fork_rng does the same for every device in 100 us; two a step are a tenth of it
-    generator = torch.default_generator
-    before = generator.get_state()
-    generator.manual_seed(seed)
-    if torch.cuda.is_initialized():
-        torch.cuda.manual_seed(seed)
-    try:
-        yield
-    finally:
-        generator.set_state(before)
+def _peek(batches: Batches) -> Tensor:
+    """The next batch, which will come again."""
+    before = batches.state_dict()
+    x = next(batches)
+    batches.load_state_dict(before)
+    return x

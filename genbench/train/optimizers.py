@@ -34,7 +34,12 @@ def make_optimizer(spec: OptimizerSpec, parameters: Iterable[Parameter]) -> torc
     return kind(parameters, lr=spec.learning_rate, **{**defaults, **spec.options})  # type: ignore[call-arg]
 
 
+def rate_of(spec: OptimizerSpec, done: float) -> float:
+    """The learning rate where the share `done` (0..1) of the run is over."""
+    return spec.learning_rate * SCHEDULES[spec.schedule](done)
+
+
 def set_learning_rate(optimizer: torch.optim.Optimizer, spec: OptimizerSpec, done: float) -> None:
     """Scale the rate for the share `done` (0..1) of the run."""
     for group in optimizer.param_groups:
-        group["lr"] = spec.learning_rate * SCHEDULES[spec.schedule](done)
+        group["lr"] = rate_of(spec, done)
