@@ -1,4 +1,6 @@
-"""Unrolled steps against other derivations: a closed form, and torch.optim's differentiable loops."""
+"""Unrolled steps against a closed form, and against torch.optim's differentiable updates."""
+
+from typing import Any
 
 import pytest
 import torch
@@ -50,10 +52,7 @@ class Game(torch.nn.Module):
         return self.spec if phase == "critic" else OptimizerSpec("sgd", 0.1)
 
     def matrices(self):
-        like = {"dtype": torch.float64}
-        return torch.stack([torch.stack([torch.full((), x, **like) for x in r]) for r in self.a]), (
-            torch.stack([torch.stack([torch.full((), x, **like) for x in r]) for r in self.b])
-        )
+        return [torch.tensor(rows, dtype=torch.float64) for rows in (self.a, self.b)]
 
     def value(self):
         a, b = self.matrices()
@@ -99,7 +98,8 @@ def test_a_bilinear_game_against_its_closed_form(whole):
     a, b = model.matrices()
     psi, theta = model.critic.detach().clone(), model.generator.detach().clone()
     m = torch.eye(3, dtype=torch.float64) - RATE * b
-    n = sum(RATE * torch.linalg.matrix_power(m, j) for j in range(COUNT))
+    powers = [torch.linalg.matrix_power(m, j) for j in range(COUNT)]
+    n = RATE * torch.stack(powers).sum(0)
     for _ in range(3):
         psi = psi + RATE * (a.T @ theta - b @ psi)
         ahead = torch.linalg.matrix_power(m, COUNT) @ psi + n @ a.T @ theta
@@ -188,7 +188,7 @@ def test_the_critics_own_optimizer_is_differentiated_through(name, whole):
 
 
 def test_a_lookahead_draws_anew_and_changes_nothing_but_its_players_loss(whole):
-    model = Game(OptimizerSpec("adam", 0.05))
+    model: Any = Game(OptimizerSpec("adam", 0.05))
     trainer = Trainer(model, Constant(), steps=3, seed=0)
     trainer.step()
     seeds = [int(seed) for seed in model.seeds]
