@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from genbench.errors import InputError
-from genbench.metrics.checks import feature_pair
+from genbench.metrics.checks import count, feature_pair
 from genbench.metrics.intervals import Estimate, counts_estimate, quantile, within
 
 T = TypeVar("T")
@@ -145,8 +145,7 @@ def _limit(significance: float) -> float:
 
 def _counts(real: Any, fake: Any, bins: int, seed: int) -> tuple[Tensor, Tensor]:
     """Counts (K,) of the reals that did not place the bins, and of the fakes."""
-    if bins < 1:
-        raise InputError(f"bins: must be at least 1, got {bins}")
+    bins = count(bins, argument="bins")
     real, fake = feature_pair(real=real, fake=fake, largest=LARGEST)
     if len(real) < 2 * bins:
         raise InputError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import numbers
 import warnings
 from typing import Any
 
@@ -75,6 +76,14 @@ def feature_pair(
     if a.device != b.device:
         raise InputError(f"real and fake: must be on one device, got {a.device} and {b.device}")
     return a, b
+
+
+def count(value: Any, *, argument: str, least: int = 1) -> int:
+    """A whole number, Python's or NumPy's, from `least` on; InputError that names `argument`."""
+    whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    if not whole or value < least:
+        raise InputError(f"{argument}: must be a whole number of at least {least}, got {value!r}")
+    return int(value)
 
 
 def non_finite_rows(features: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from genbench.errors import InputError
-from genbench.metrics.checks import feature_pair
+from genbench.metrics.checks import count, feature_pair
 from genbench.metrics.intervals import Estimate, normal_estimate
 from genbench.metrics.nearest import Meter, Progress, nearest_in, nearest_others, points
 
@@ -105,8 +105,7 @@ def _terms(
     real: Any, fake: Any, k: int, splits: int, seed: int, progress: Progress | None
 ) -> tuple[Tensor, Tensor]:
     """(N,) terms of the mean, and (splits,) floors."""
-    if k < 1 or splits < 1:
-        raise InputError(f"k and splits: must be at least 1, got {k} and {splits}")
+    k, splits = count(k, argument="k"), count(splits, argument="splits")
     real, fake = feature_pair(real=real, fake=fake, rows=k)
     n, m = len(real), len(fake)
     if n < 2 * k + 1:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from genbench.errors import InputError
-from genbench.metrics.checks import feature_pair
+from genbench.metrics.checks import count, feature_pair
 from genbench.metrics.frechet import (
     EPS,
     LARGEST,
@@ -113,8 +113,7 @@ class _Line(NamedTuple):
 
 def _line(real: Any, fake: Any, both: bool, splits: int, seed: int) -> _Line:
     a, b = feature_pair(real=real, fake=fake, rows=2, largest=LARGEST)
-    if splits < 3:
-        raise InputError(f"splits: must be at least 3, got {splits}")
+    splits = count(splits, argument="splits", least=3)
     d = a.shape[1]
     for name, rows in (("real", a), ("fake", b)):
         if len(rows) < splits * (d + 1) and (both or name == "fake"):

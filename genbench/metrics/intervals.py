@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from genbench.errors import InputError
+from genbench.metrics.checks import count
 
 
 class Estimate(NamedTuple):
@@ -93,8 +94,7 @@ def bootstrap_estimate(
     on them. The interval shows the spread of the value at this sample size; a bias that the metric
     has at this size (Frechet distance) stays in it.
     """
-    if repeats < 2:
-        raise InputError(f"repeats: must be at least 2, got {repeats}")
+    repeats = count(repeats, argument="repeats", least=2)
     rng = torch.Generator().manual_seed(seed)
     values = torch.tensor([resampled(rng) for _ in range(repeats)], dtype=torch.float64)
     return normal_estimate(value, values.std().item(), level=level)

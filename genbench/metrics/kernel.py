@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from genbench.errors import InputError
-from genbench.metrics.checks import feature_pair
+from genbench.metrics.checks import count, feature_pair
 from genbench.metrics.intervals import Estimate, normal_estimate
 from genbench.metrics.kernel_pairs import (
     BLOCK,
@@ -103,8 +103,7 @@ def kernel_distance_subsets(
     without replacement, fakes first. The std is that of a distance of `subset_size` rows, not of
     the mean. Errors: InputError as `kernel_distance`, and for a subset larger than a set.
     """
-    if subsets < 1:
-        raise InputError(f"subsets: must be at least 1, got {subsets}")
+    subsets = count(subsets, argument="subsets")
     x, y, kernel = _rows_and_kernel(real, fake, degree, gamma, coef0)
     for name, rows in (("real", x), ("fake", y)):
         if not 2 <= subset_size <= len(rows):
@@ -145,8 +144,7 @@ def _membership(drawn: Tensor, rows: Tensor) -> Tensor:
 def _rows_and_kernel(
     real: Any, fake: Any, degree: int, gamma: float | None, coef0: float
 ) -> tuple[Tensor, Tensor, Polynomial]:
-    if degree < 1:
-        raise InputError(f"degree: must be at least 1, got {degree}")
+    degree = count(degree, argument="degree")
     if gamma is not None and gamma <= 0:
         raise InputError(f"gamma: must be above 0, got {gamma}")
     # kernel values up to 1e140, whose squares are summed

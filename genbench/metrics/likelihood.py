@@ -17,7 +17,7 @@ from typing import Any
 from torch import Tensor
 
 from genbench.errors import InputError
-from genbench.metrics.checks import as_tensor
+from genbench.metrics.checks import as_tensor, count
 from genbench.metrics.intervals import Estimate, mean, mean_estimate
 
 
@@ -76,9 +76,7 @@ def _bits(
     rows: int = 1,
 ) -> Tensor:
     """(N,) float64: bits per dimension of each sample."""
-    for name, number in (("dimensions", dimensions), ("bins", bins)):
-        if number < 1:
-            raise InputError(f"{name}: must be at least 1, got {number}")
+    dimensions, bins = count(dimensions, argument="dimensions"), count(bins, argument="bins")
     a, b = (0.0, float(bins)) if value_range is None else value_range
     if not (math.isfinite(b - a) and a < b):
         raise InputError(f"value_range: must be two finite numbers a < b, got {value_range}")

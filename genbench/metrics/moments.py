@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from genbench.errors import InputError
-from genbench.metrics.checks import feature_matrix
+from genbench.metrics.checks import count, feature_matrix
 from genbench.metrics.reductions import add_gram, single_threaded, symmetric
 
 CHUNK = 1024  # rows: the rank-one work of joining is then a thousandth of the products
@@ -29,8 +29,7 @@ class Moments:
     """
 
     def __init__(self, width: int, *, device: torch.device | str = "cpu") -> None:
-        if width < 1:
-            raise InputError(f"width: must be at least 1, got {width}")
+        width = count(width, argument="width")
         wide: Any = {"dtype": torch.float64, "device": device}
         self._joined = 0  # rows in _mean and _sums
         self._mean = torch.zeros(width, **wide)

@@ -11,8 +11,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 import torch
 from torch import Tensor
 
-from genbench.errors import InputError
-from genbench.metrics.checks import feature_pair
+from genbench.metrics.checks import count, feature_pair
 from genbench.metrics.intervals import Estimate, normal_estimate, share_estimate, within
 from genbench.metrics.nearest import (
     Inside,
@@ -81,8 +80,7 @@ def precision_recall_estimate(
 
 
 def _balls(real: Any, fake: Any, k: int, progress: Progress | None) -> Inside:
-    if k < 1:
-        raise InputError(f"k: must be at least 1, got {k}")
+    k = count(k, argument="k")
     # k + 1: a row is not its own neighbour
     real, fake = feature_pair(real=real, fake=fake, rows=k + 1)
     n, m = len(real), len(fake)

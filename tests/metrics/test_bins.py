@@ -213,7 +213,7 @@ def test_intervals_cover():
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"bins": 0}, "bins: must be at least 1, got 0"),
+        ({"bins": 0}, "bins: must be a whole number of at least 1, got 0"),
         ({"bins": 26}, "real: must have at least 2 x bins = 52 rows, got 50"),
         ({"significance": 0.0}, "significance: must be between 0 and 1, got 0.0"),
         ({"significance": 5}, "significance: must be between 0 and 1, got 5"),

@@ -121,6 +121,12 @@ def flip(folder):
     (folder / "model.safetensors").write_bytes(content)
 
 
+def test_a_folder_that_is_not_there_is_said_in_one_line(tmp_path):
+    line = "weights: '.*nope' is not a folder; one with config.json and model.safetensors is needed"
+    with pytest.raises(InputError, match=line):
+        open_extractor("digits", weights=tmp_path / "nope")
+
+
 @pytest.mark.parametrize(
     ("damage", "line"),
     [
@@ -129,7 +135,10 @@ def flip(folder):
             lambda f: (f / "model.safetensors").unlink(),
             "features: cannot read '.*model.safetensors",
         ),
-        (lambda f: (f / "config.json").unlink(), "features: cannot read '.*config.json'"),
+        (
+            lambda f: (f / "config.json").unlink(),
+            "features: cannot read '.*config.json': No such file or directory$",
+        ),
         (lambda f: (f / "config.json").write_text("{"), "features: cannot read '.*config.json'"),
         (lambda f: (f / "config.json").write_text("[]"), "must be an object with the key 'sha256'"),
         (lambda f: change(f, extractor="faces"), "must hold an extractor 'digits' .* got 'faces'"),

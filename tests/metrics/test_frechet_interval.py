@@ -288,7 +288,7 @@ def test_threads_do_not_change_a_bit_and_no_global_state_is_used():
         (40, 17, {"splits": 3}, None),
         (19, 40, {}, None),
         (19, 40, {"both": True}, r"real: must have at least splits \(d \+ 1\) = 20 rows, got 19"),
-        (40, 40, {"splits": 2}, "splits: must be at least 3, got 2"),
+        (40, 40, {"splits": 2}, "splits: must be a whole number of at least 3, got 2"),
         (1, 40, {}, "real: must have at least 2 rows, got 1"),
     ],
 )

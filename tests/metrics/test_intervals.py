@@ -78,7 +78,7 @@ def test_two_bootstrap_values_have_their_deviation():
 
 
 def test_what_gives_no_interval_is_refused():
-    with pytest.raises(InputError, match="repeats: must be at least 2, got 1"):
+    with pytest.raises(InputError, match="repeats: must be a whole number of at least 2, got 1"):
         bootstrap_estimate(0.0, lambda rng: 0.0, repeats=1)
     with pytest.raises(InputError, match="an interval needs at least 2 of them, got 1"):
         mean_estimate(torch.ones(1))

@@ -276,7 +276,7 @@ def test_no_global_generator_is_used():
         (3, 9, {}, "real: must have at least 4 rows, got 3"),
         (9, 3, {}, "fake: must have at least 4 rows, got 3"),
         (9, 1, {}, "fake: must have at least 2 rows, got 1"),
-        (9, 9, {"degree": 0}, "degree: must be at least 1, got 0"),
+        (9, 9, {"degree": 0}, "degree: must be a whole number of at least 1, got 0"),
         (9, 9, {"gamma": 0.0}, "gamma: must be above 0, got 0.0"),
     ],
 )
@@ -291,7 +291,7 @@ def test_what_has_no_distance_is_refused(n, m, options, line):
         (1000, 999, {}, "subset_size: must be from 2 to the 999 rows of fake, got 1000"),
         (20, 99, {"subset_size": 21}, "subset_size: must be from 2 to the 20 rows of real, got 21"),
         (20, 20, {"subset_size": 1}, "subset_size: must be from 2 to the 20 rows of real, got 1"),
-        (20, 20, {"subsets": 0}, "subsets: must be at least 1, got 0"),
+        (20, 20, {"subsets": 0}, "subsets: must be a whole number of at least 1, got 0"),
     ],
 )
 def test_subsets_that_cannot_be_drawn_are_refused(n, m, options, line):

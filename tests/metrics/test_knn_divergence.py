@@ -145,7 +145,7 @@ def test_the_floors_error_is_its_spread_over_other_splits():
     [
         ((10, 20), 5, r"real: must have at least 2 k \+ 1 = 11 rows, got 10"),
         ((20, 4), 5, "fake: must have at least 5 rows, got 4"),
-        ((20, 20), 0, "k and splits: must be at least 1, got 0 and 4"),
+        ((20, 20), 0, "k: must be a whole number of at least 1, got 0"),
     ],
 )
 def test_bad_arguments_are_refused(sizes, k, line):

@@ -135,8 +135,8 @@ def test_a_sample_without_density_has_infinitely_many_bits():
 @pytest.mark.parametrize(
     ("values", "options", "words"),
     [
-        ([1.0], {"dimensions": 0}, "dimensions: must be at least 1, got 0"),
-        ([1.0], {"bins": 0}, "bins: must be at least 1, got 0"),
+        ([1.0], {"dimensions": 0}, "dimensions: must be a whole number of at least 1, got 0"),
+        ([1.0], {"bins": 0}, "bins: must be a whole number of at least 1, got 0"),
         ([1.0], {"value_range": (1.0, 1.0)}, "value_range: must be two finite numbers a < b"),
         ([1.0], {"value_range": (0.0, math.inf)}, "value_range: must be two finite numbers"),
         ([0.0, math.nan], {}, "log_likelihood: must not be NaN or .inf, got nan in row 1"),

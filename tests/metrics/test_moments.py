@@ -210,7 +210,7 @@ def test_what_cannot_be_added_is_refused_and_not_added(features, line):
 
 
 def test_too_few_rows_and_other_widths_are_refused():
-    with pytest.raises(InputError, match="width: must be at least 1, got 0"):
+    with pytest.raises(InputError, match="width: must be a whole number of at least 1, got 0"):
         Moments(0)
     with pytest.raises(InputError, match="features: moments need at least 1 rows, got 0"):
         _ = Moments(2).mean

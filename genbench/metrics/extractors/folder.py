@@ -31,6 +31,10 @@ def load_folder(folder: Path, *, argument: str) -> tuple[dict[str, Any], dict[st
 
     Raises InputError that names `argument` where a file is missing or damaged.
     """
+    if not folder.is_dir():
+        raise InputError(
+            f"{argument}: '{folder}' is not a folder; one with {CONFIG} and {TENSORS} is needed"
+        )
     config = _config(folder, argument)
     try:
         content = (folder / TENSORS).read_bytes()
@@ -51,7 +55,8 @@ def _config(folder: Path, argument: str) -> dict[str, Any]:
         with path.open("rb") as file:
             config = json.loads(file.read(_LIMIT))
     except (OSError, ValueError) as error:
-        raise InputError(f"{argument}: cannot read '{path}': {error}") from error
+        why = getattr(error, "strerror", None) or error
+        raise InputError(f"{argument}: cannot read '{path}': {why}") from error
     if not isinstance(config, dict) or not isinstance(config.get("sha256"), str):
         raise InputError(f"{argument}: '{path}' must be an object with the key 'sha256'")
     return config

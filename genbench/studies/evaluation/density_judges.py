@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -14,7 +15,7 @@ from genbench.data.samples import Samples
 from genbench.errors import InputError
 from genbench.metrics.mode_law import Modes, dimensions, quality_radius
 from genbench.studies.evaluation.evidence import Evidence
-from genbench.studies.evaluation.verdicts import Verdict
+from genbench.studies.evaluation.verdicts import Measured, Verdict
 
 
 def bits_per_dim(e: Evidence) -> Verdict:
@@ -22,12 +23,7 @@ def bits_per_dim(e: Evidence) -> Verdict:
     samples = e.real.samples
     span, dimensions = _value_range(samples), math.prod(samples.shape)
     given: dict[str, Any] = {"dimensions": dimensions, "value_range": span}
-    score = e.measured(
-        metrics.bits_per_dim,
-        metrics.bits_per_dim_estimate,
-        log_likelihood=_log_prob(samples),
-        **given,
-    )
+    score = _measured(e, metrics.bits_per_dim, metrics.bits_per_dim_estimate, **given)
     units = f"256 levels scaled to [{span[0]:g}, {span[1]:g})" if span else "as stored, not shifted"
     return Verdict(
         {"bits_per_dim": score}, f"log densities in nats over {dimensions} dimensions; {units}"
@@ -36,8 +32,7 @@ def bits_per_dim(e: Evidence) -> Verdict:
 
 def nats(e: Evidence) -> Verdict:
     """Mean negative log density of a row."""
-    given = _log_prob(e.real.samples)
-    score = e.measured(metrics.nats, metrics.nats_estimate, log_likelihood=given)
+    score = _measured(e, metrics.nats, metrics.nats_estimate)
     return Verdict({"nats": score}, "mean negative log density of a row, in the stored units")
 
 
@@ -79,10 +74,17 @@ def _against_modes(e: Evidence) -> tuple[Modes, Tensor]:
     return e.modes, samples
 
 
-def _log_prob(samples: Samples) -> Tensor:
-    given = samples.extra("log_prob")
-    assert given is not None  # see Need.LOG_PROB
-    return torch.from_numpy(given)
+def _measured(e: Evidence, *functions: Callable[..., Any], **given: Any) -> Measured:
+    """The score of the array log_prob beside the reals; errors name it as the user does."""
+    values = e.real.samples.extra("log_prob")
+    assert values is not None  # see Need.LOG_PROB
+    try:
+        return e.measured(*functions, log_likelihood=torch.from_numpy(values), **given)
+    except InputError as error:
+        argument, _, rule = str(error).partition(": ")
+        if argument != "log_likelihood":
+            raise
+        raise InputError(f"real: log_prob in '{e.real.samples.path}' {rule}") from error
 
 
 def _value_range(samples: Samples) -> tuple[float, float] | None:

@@ -29,10 +29,11 @@ from genbench.studies.evaluation.evidence import Evidence, Setting, Side
 from genbench.studies.evaluation.inputs import check_heeded, check_inputs, chosen_metrics
 from genbench.studies.evaluation.judges import JUDGES
 from genbench.studies.evaluation.known_modes import open_modes
-from genbench.studies.evaluation.verdicts import USE_FEATURES, Measured, Need, Verdict
+from genbench.studies.evaluation.verdicts import ONE_SET, USE_FEATURES, Measured, Need, Verdict
 
 PathLike = str | os.PathLike[str]
 LEVEL = 0.95
+SAME = "real and fake are the same samples (sha256 {digest}): the scores are those of a copy"
 
 
 def evaluate(
@@ -104,6 +105,9 @@ def _judged(names: Sequence[str], evidence: Evidence) -> dict[str, Any]:
             for number, name in enumerate(names):
                 setting.stages.advance("metrics", number, len(names))
                 verdicts[name] = JUDGES[name].judge(evidence)
+            compared = {JUDGES[name].needs for name in names} - ONE_SET
+            if compared and evidence.real.digest == evidence.fake.digest:
+                warnings.warn(SAME.format(digest=evidence.real.digest[:12]), stacklevel=1)
             row = _row(evidence, verdicts)
     finally:
         setting.stages.close()

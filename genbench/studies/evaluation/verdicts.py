@@ -24,6 +24,7 @@ class Need:
     MODES = "features and --modes"
 
 
+ONE_SET = {Need.PROBABILITIES, Need.LOG_PROB, Need.MODES}  # nothing is compared with the other
 USE_FEATURES = (Need.FEATURES, Need.MOMENTS, Need.PROBABILITIES)
 
 

@@ -114,7 +114,10 @@ def test_the_table_holds_every_score(capsys, files):
         (["--real", "grey", "--fake", "floats", "--features", "vgg"], "unknown name 'vgg'"),
         (["--real", "real", "--fake", "fake", "--metrics", "fidd"], "did you mean 'fid'?"),
         (["--real", "real", "--fake", "fake", "--metrics"], "--metrics: expected at least one"),
-        (["--real", "real", "--fake", "fake", "--k", "0"], "k: must be at least 1, got 0"),
+        (
+            ["--real", "real", "--fake", "fake", "--k", "0"],
+            "k: must be a whole number of at least 1, got 0",
+        ),
         (["--real", "real", "--fake", "fake", "--k", "many"], "--k: invalid int value: 'many'"),
         (["--real", "real", "--fake", "fake", "--device", "tpu"], "device: must be cpu or cuda"),
         (["--real", "real", "--fake", "fake", "--metrics", "modes"], "needs features and --modes"),

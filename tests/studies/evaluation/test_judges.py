@@ -2,6 +2,7 @@
 
 import math
 import shutil
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -190,6 +191,32 @@ def test_bits_per_dimension(tmp_path, values, shift):
     assert row["nats"] == pytest.approx(64 * (8 - shift) * math.log(2), rel=1e-12)
     assert row["intervals"].keys() == {"bits_per_dim", "nats"}
     assert row["extractor"] is None  # nothing was asked of images
+
+
+def test_errors_name_the_densities_as_the_file_does(tmp_path):
+    log_prob = np.zeros(50)
+    log_prob[7] = np.nan
+    np.savez(tmp_path / "real.npz", features=np.ones((50, 2)), log_prob=log_prob)
+    sets: dict[str, Any] = dict.fromkeys(("real", "fake"), tmp_path / "real.npz")
+    for name in ("bpd", "nats"):
+        with pytest.raises(InputError) as caught:
+            evaluate(**sets, metrics=[name])
+        where = f"real: log_prob in '{tmp_path / 'real.npz'}'"
+        assert str(caught.value) == f"{where} must not be NaN or +inf, got nan in row 7"
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_a_copy_is_told_from_a_perfect_model(tmp_path, same):
+    x = np.random.default_rng(0).normal(size=(60, 2))
+    np.save(tmp_path / "real.npy", x)
+    np.save(tmp_path / "fake.npy", x if same else np.nextafter(x, 9))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        row = evaluate(real=tmp_path / "real.npy", fake=tmp_path / "fake.npy", metrics=["prdc"])
+    told = [str(warning.message) for warning in caught if warning.category is UserWarning]
+    line = f"real and fake are the same samples (sha256 {row['real']['sha256'][:12]}): the scores"
+    assert [text.startswith(line) for text in told] == ([True] if same else [])
+    assert row["warnings"] == told
 
 
 @pytest.mark.parametrize(
