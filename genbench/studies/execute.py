@@ -79,16 +79,16 @@ def run_cell(
         run = _prepare(cell, own or {})
         if (state := load_latest(folder / "checkpoints")) is not None:
             run.restore(state)
-        reason, earlier = None, run.seconds
+        fault, earlier = None, run.seconds
         try:
             finished = _train(run, folder, started, should_stop, report)
         except Diverged as error:
-            finished, reason = True, str(error)
+            finished, fault = True, error
         run.seconds = earlier + time.monotonic() - started
         if not finished:
             save_checkpoint(folder / "checkpoints", run.trainer.step_index, run.state())
             return None
-        row = _row(run, reason)
+        row = _row(run, fault)
     write_row(folder, row)
     keep_newest(folder / "checkpoints", 1)  # nothing goes on from here; `sample` needs one
     return row
@@ -164,7 +164,8 @@ def _draw(run: _Run) -> Tensor:
     samples = model.sample(spec["samples"], rng).double().cpu() * run.scale
     model.train()
     if not samples.isfinite().all():
-        raise Diverged(f"samples are not finite at step {run.trainer.step_index}")
+        step = run.trainer.step_index
+        raise Diverged(f"samples are not finite at step {step}", term="samples", step=step)
     return samples
 
 
@@ -182,10 +183,10 @@ def _write_array(path: Path, samples: Tensor) -> None:
     files.write_bytes(path, content.getvalue())
 
 
-def _row(run: _Run, reason: str | None) -> dict[str, Any]:
+def _row(run: _Run, fault: Diverged | None) -> dict[str, Any]:
     spec, history = run.cell.spec, run.history
     nothing = dict.fromkeys(("modes", "modes_held", "high_quality", "kl", "kl_off_mode"))
-    final = history[-1] if history and reason is None else {"step": None, **nothing}
+    final = history[-1] if history and fault is None else {"step": None, **nothing}
     best = max(
         history,
         key=lambda scores: (scores["modes_held"], scores["high_quality"] or 0.0),
@@ -193,8 +194,10 @@ def _row(run: _Run, reason: str | None) -> dict[str, Any]:
     )
     return {
         **{name: spec[name] for name in ("data", "loss", "model", "protocol", "seed", "steps")},
-        "status": "ok" if reason is None else "diverged",
-        "reason": reason,
+        "status": "ok" if fault is None else "diverged",
+        "reason": fault and str(fault),
+        "term": fault and fault.term,  # of the loss
+        "diverged_step": fault and fault.step,
         **{name: value for name, value in final.items() if name != "step"},
         **{f"best_{name}": value for name, value in best.items()},
         "mode_count": run.task.modes(),

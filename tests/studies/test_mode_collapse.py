@@ -73,6 +73,7 @@ def test_a_row_says_what_is_needed_to_repeat_it(finished):
         f"best_{k}" for k in ("step", "modes", "modes_held", "high_quality", "kl", "kl_off_mode")
     } <= set(row)
     assert row["specification"]["config"]["betas"] == [0.0, 0.9]
+    assert (row["reason"], row["term"], row["diverged_step"]) == (None, None, None)
     assert row["versions"]["torch"] == torch.__version__ and row["threads"] == 1
     assert row["curve"][-1]["step"] == 40 and len(row["curve"]) == 20
     best = max(row["curve"], key=lambda s: (s["modes_held"], s["high_quality"]))
@@ -199,8 +200,18 @@ def test_divergence_is_a_row(tmp_path):
     result = run(tmp_path, losses=[own_parts.exploding_loss], seeds=1)
     (row,) = result.rows
     assert row["status"] == "diverged" and "not finite at step 0" in row["reason"]
+    assert (row["term"], row["diverged_step"]) == ("loss", 0)
     assert row["modes"] is None and row["best_modes_held"] is None
     assert "1 (1 diverged)" in result.table
+
+
+@pytest.mark.usefixtures("here")
+def test_a_divergence_on_the_way_names_term_and_step_and_keeps_what_was_scored(tmp_path):
+    options = {"losses": own_parts.late_loss, "critic": own_parts.LateCritic, "seeds": 1}
+    (row,) = run(tmp_path, **options, steps=10).rows
+    assert (row["status"], row["term"], row["diverged_step"]) == ("diverged", "penalty", 2)
+    assert row["reason"].startswith("critic loss is not finite at step 2: loss = inf, penalty = in")
+    assert row["modes"] is None and row["best_step"] in (1, 2) and len(row["curve"]) == 2
 
 
 def test_a_loss_that_raises_is_one_line_and_a_traceback_on_disk(tmp_path):
