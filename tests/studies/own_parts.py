@@ -24,7 +24,7 @@ def exploding_loss(critic, *, real, fake, phase, seed):
 
 
 class LateCritic(torch.nn.Linear):
-    """(n, 2) -> (n, 1); late_loss counts its updates in it, so that a checkpoint holds the count."""
+    """(n, 2) -> (n, 1); late_loss counts its updates here, where checkpoints keep them."""
 
     def __init__(self):
         super().__init__(2, 1)
