@@ -83,8 +83,10 @@ def mode_collapse(
     named = name_losses(chosen.losses if losses is None else losses)
     networks = {"generator": generator, "critic": critic}
     common = _common(chosen, steps, config or {}, device, dtype)
+    _check_batches(named, chosen)
     for task in tasks:
-        check_networks(task.data_shape, common["config"], networks)
+        for loss in named.values():
+            check_networks(task.data_shape, {**common["config"], "loss": loss}, networks)
     out = Path(out).absolute()
     open_study(out)
     with files.claim(out / "lock") as held:
@@ -170,10 +172,23 @@ def _make_cells(
     return cells, functions
 
 
+def _check_batches(losses: Mapping[str, str | Function], protocol: Protocol) -> None:
+    """Refuse packs that do not fill the protocol's batch before anything runs."""
+    for name, loss in losses.items():
+        size, packing = protocol.batch_size, _packing(loss)
+        if size % packing and not protocol.batch_of_packs:
+            raise InputError(
+                f"losses: '{name}' packs {packing} points, which must divide the batch of "
+                f"{size} that protocol '{protocol.name}' has"
+            )
+
+
 def _packs(common: dict[str, Any], loss: str | Function) -> int:
     """Points in one row of the critic, where the protocol's batch counts rows; else 1."""
-    if not common["batch_of_packs"]:
-        return 1
+    return _packing(loss) if common["batch_of_packs"] else 1
+
+
+def _packing(loss: str | Function) -> int:
     made = create_loss(loss) if isinstance(loss, str) else loss
     return made.remedies.packing if isinstance(made, AdversarialLoss) else 1
 

@@ -58,7 +58,7 @@ def check_networks(
     """Make the model once, so that a bad constant or network is refused before anything runs.
 
     Raises InputError for a field or value that Config refuses, for a network that is not made anew
-    for each seed, and for one whose output has the wrong shape.
+    for each seed, and for one that does not fit: a loss may show the critic packed points.
     """
     for argument, make in networks.items():
         if make is not None:
@@ -71,7 +71,7 @@ def check_networks(
     _check_output(
         "generator", model.generator, torch.zeros(4, model.config.latent_dim), (4, *data_shape)
     )
-    _check_output("critic", model.critic, torch.zeros(4, *data_shape), (4, 1), (4,))
+    _check_output("critic", model.critic, torch.zeros(4, *model.shown_shape), (4, 1), (4,))
 
 
 def _check_makes_anew(argument: str, make: Any) -> None:

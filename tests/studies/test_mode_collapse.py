@@ -246,6 +246,11 @@ def test_backends_give_the_same_numbers(tmp_path):
         ({"workers": 0}, "workers: must be"),
         ({"data": "ring7"}, "data: unknown name 'ring7'"),
         ({"losses": "wgan"}, "losses: unknown name 'wgan'"),
+        (
+            {"losses": "hinge+packing3"},
+            "'hinge\\+packing3' packs 3 points, which must",
+        ),
+        ({"losses": "hinge+flips"}, "'hinge\\+flips' makes no sense"),
         ({"protocol": "fast"}, "protocol: unknown name 'fast'"),
         ({"device": "tpu"}, "device: unknown name 'tpu'"),
         ({"dtype": "int8"}, "dtype: unknown name 'int8'"),

@@ -1,6 +1,7 @@
 """The user's own functions: found by other processes, identified by their text, checked first."""
 
 import functools
+import re
 
 import own_parts
 import pytest
@@ -150,3 +151,17 @@ def test_bad_constants_are_refused_before_anything_runs(config, words):
 
 def test_good_networks_pass():
     check_networks((2,), {}, {"generator": own_parts.generator, "critic": own_parts.critic})
+
+
+@pytest.mark.parametrize(
+    ("loss", "features"),
+    [("hinge+packing3", 6), ("hinge+minibatch_std", 3), ("hinge+packing2+minibatch_std", 5)],
+)
+def test_a_critic_fits_what_the_loss_shows_it(loss, features):
+    check_networks((2,), {"loss": loss}, {"critic": lambda: torch.nn.Linear(features, 1)})
+    words = rf"critic: with {re.escape(loss)} it gets rows of shape \({features},\), made of points"
+    with pytest.raises(InputError, match=words):
+        check_networks((2,), {"loss": loss}, {"critic": own_parts.critic})
+    wide = {"critic": lambda: torch.nn.Linear(features, 2)}
+    with pytest.raises(InputError, match="critic: must map"):
+        check_networks((2,), {"loss": loss}, wide)

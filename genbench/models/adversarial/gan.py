@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import torch
@@ -80,11 +80,12 @@ def _check_shape(shape: Any) -> None:
 
 
 class GAN(nn.Module):
-    """A generator (n, latent_dim) -> (n, *data_shape), a critic (n, *critic_shape) -> logits.
+    """A generator (n, latent_dim) -> (n, *data_shape), a critic (n, *shown_shape) -> logits.
 
-    critic_shape: of one row that the critic's network sees, data_shape unless the loss packs points
-    or adds the minibatch's deviation. lookahead: {"generator": ("critic", K)} where the generator's
-    loss is to be taken after K further steps of the critic, differentiated through (Metz 2017).
+    shown_shape: of one row that the critic gets, data_shape unless the loss packs points;
+    critic_shape: of one that its network gets, with the minibatch's deviation. lookahead:
+    {"generator": ("critic", K)} where the generator's loss is to be taken after K further steps of
+    the critic, differentiated through (Metz 2017).
     """
 
     def __init__(self, config: Config, generator: nn.Module, critic: nn.Module) -> None:
@@ -94,6 +95,7 @@ class GAN(nn.Module):
         self._loss = create_loss(loss, weight=config.weight) if isinstance(loss, str) else loss
         self.remedies = remedies = _remedies(self._loss)
         self.critic_shape = _critic_shape(config, remedies)
+        self.shown_shape = _critic_shape(config, replace(remedies, minibatch_std=False))
         self.generator = generator
         critic = normalise(critic) if remedies.spectral_norm else critic
         self.critic = MinibatchStd(critic) if remedies.minibatch_std else critic
