@@ -27,12 +27,12 @@ def quantile(level: float, *, degrees: int | None = None) -> float:
 
     InputError outside (0, 1).
     """
-    from scipy.stats import norm, t
+    from scipy.special import ndtri, stdtrit  # scipy.stats takes a second to import
 
     if not 0 < level < 1:
         raise InputError(f"level: must be between 0 and 1, got {level}")
-    law = norm if degrees is None else t(degrees)
-    return float(law.ppf((1 + level) / 2))
+    p = (1 + level) / 2
+    return float(ndtri(p) if degrees is None else stdtrit(degrees, p))
 
 
 def normal_estimate(

@@ -63,17 +63,17 @@ def quality_radius(d: int) -> float:
     3 for d <= 2, else the radius that holds 1 - exp(-4.5) of a d-dimensional Gaussian, as 3 does
     in the plane: 4.8 for d = 10, 28.1 for d = 700.
     """
-    from scipy.stats import chi2
+    from scipy.special import chdtri
 
-    return RADIUS if d <= 2 else math.sqrt(chi2.isf(_OUTSIDE, d))
+    return RADIUS if d <= 2 else math.sqrt(chdtri(d, _OUTSIDE))
 
 
 def high_quality_mass(mixture: Modes) -> float:
     """Mass of a Gaussian within `quality_radius`: 1 - exp(-4.5) from two dimensions on."""
-    from scipy.stats import chi2
+    from scipy.special import chdtr
 
     d = dimensions(mixture)
-    return float(chi2.cdf(RADIUS**2, d)) if d <= 2 else 1 - _OUTSIDE
+    return float(chdtr(d, RADIUS**2)) if d <= 2 else 1 - _OUTSIDE
 
 
 def mode_law(mixture: Modes) -> ModeLaw:
@@ -143,14 +143,14 @@ def _least_distance(means: Tensor) -> float:
 def _closed(modes: int, d: int, sigma: float) -> ModeLaw:
     """Of a Gaussian cut off at radius r sigma: E |x|^2 = d sigma^2 F_{d+2}(r^2) / F_d(r^2), where
     F_d is the chi-squared distribution function."""
-    from scipy.stats import chi2
+    from scipy.special import chdtr, chdtrc
 
     squared = quality_radius(d) ** 2
-    inside = float(chi2.cdf(squared, d))
-    variance = d * sigma**2 * float(chi2.cdf(squared, d + 2)) / inside
+    inside = float(chdtr(d, squared))
+    variance = d * sigma**2 * float(chdtr(d + 2, squared)) / inside
     filled = torch.ones(modes, dtype=torch.float64)
     # not 1 - inside, which loses digits
-    return ModeLaw(filled * (inside / modes), float(chi2.sf(squared, d)), filled * variance)
+    return ModeLaw(filled * (inside / modes), float(chdtrc(d, squared)), filled * variance)
 
 
 class _Fixed(NamedTuple):

@@ -88,14 +88,14 @@ def perfect_sampler(mixture: Modes, n: int) -> ModeCoverage[float]:
     From the shares of `mode_law.mode_law`; both KLs to first order in 1 / n (Miller 1955: bins
     minus one over twice the count).
     """
-    from scipy.stats import binom
+    from scipy.special import bdtrc
 
     shares = mode_law(mixture).shares.numpy()
     modes, inside = len(shares), float(shares.sum())
     needed = math.ceil(HELD_SHARE * n / modes)
     return ModeCoverage(
         modes=float((1 - (1 - shares) ** n).sum()),
-        modes_held=float(binom.sf(needed - 1, n, shares).sum()),
+        modes_held=float(bdtrc(needed - 1, n, shares).sum()),
         high_quality=inside,
         kl=(modes - 1) / (2 * n * inside),
         kl_off_mode=modes / (2 * n),
