@@ -1,7 +1,13 @@
 """What every test shares: hypothesis profiles, and no CUDA test without a device."""
 
+import os
+
 import pytest
 from hypothesis import settings
+
+# A process that a test starts is no worker of pytest-xdist: there pytest-benchmark times nothing.
+for name in [name for name in os.environ if name.startswith("PYTEST_XDIST_")]:
+    del os.environ[name]
 
 # The same cases on every run: a failure that comes and goes is nobody's. `make test-slow` takes ten
 # times as many.
