@@ -137,6 +137,15 @@ def different_bins_estimate(
     return DifferentBins(different, share, within(divergence, 0, math.log(2)), *score[3:])
 
 
+def count_different(*, real: Tensor, fake: Tensor, significance: float = 0.05) -> int:
+    """In how many bins counts (K,) of reals and of fakes differ, by the test of `different_bins`.
+
+    For bins that stay while fakes change: place and fill them once by `Bins`. Float64 counts.
+    Raises InputError for significance outside (0, 1).
+    """
+    return _different(real, fake, _limit(significance))
+
+
 def _limit(significance: float) -> float:
     if not 0 < significance < 1:
         raise InputError(f"significance: must be between 0 and 1, got {significance}")

@@ -92,7 +92,7 @@ def mode_law(mixture: Modes) -> ModeLaw:
 
 
 def assigned(samples: Any, mixture: Modes) -> Iterator[tuple[Tensor, Tensor]]:
-    """Blocks of checked samples: (B, D) float64 minus their modes' means, and (B,) mode numbers.
+    """Blocks of checked samples (B, D), float64, and their mode numbers (B,).
 
     Number K: no high-quality sample of any. A tensor or a NumPy array (N, D); raises InputError
     for another width, no samples, or values that are not finite.
@@ -105,20 +105,56 @@ def assigned(samples: Any, mixture: Modes) -> Iterator[tuple[Tensor, Tensor]]:
     limit = quality_radius(dimensions(mixture)) * mixture.sigma
     for block in samples.split(max(1, _ENTRIES // max(modes, width))):
         x = block.to(torch.float64)
-        nearest, distance = _nearest(x, means)
-        yield x - means[nearest], nearest.where(distance <= limit, modes)
+        nearest, distance = _nearest(x, means, limit)
+        yield x, nearest.where(distance <= limit, modes)
 
 
-def _nearest(x: Tensor, means: Tensor) -> tuple[Tensor, Tensor]:
-    """(B,) numbers of the nearest means and (B,) distances to them, by differences."""
+class Tally(NamedTuple):
+    """Of the samples of each mode, number K for all others: float64 on the CPU.
+
+    counts (K + 1,); sums (K + 1, D) of their offsets from the mode's mean; squares (K + 1,) of the
+    offsets' squared lengths.
+    """
+
+    counts: Tensor
+    sums: Tensor
+    squares: Tensor
+
+
+def tally(samples: Any, mixture: Modes) -> Tally:
+    """One pass over samples (N, D); errors are those of `assigned`."""
+    modes, width = mixture.means.shape
+    shapes = ((modes + 1,), (modes + 1, width), (modes + 1,))
+    found = Tally(*(torch.zeros(shape, dtype=torch.float64) for shape in shapes))
+    means = torch.cat([mixture.means, torch.zeros(1, width, dtype=torch.float64)])
+    for x, mode in assigned(samples, mixture):
+        offset = x - means.to(x.device)[mode]
+        zeros = Tally(*(torch.zeros_like(part, device=x.device) for part in found))
+        found.counts.add_(torch.bincount(mode, minlength=modes + 1).cpu())
+        found.sums.add_(zeros.sums.index_add_(0, mode, offset).cpu())
+        squared = torch.linalg.vector_norm(offset, dim=1).square_()
+        found.squares.add_(zeros.squares.index_add_(0, mode, squared).cpu())
+    return found
+
+
+def _nearest(x: Tensor, means: Tensor, limit: float) -> tuple[Tensor, Tensor]:
+    """(B,) numbers of the nearest means and (B,) distances to them.
+
+    By differences in few columns; in many by one matrix product, whose distances are measured again
+    by differences unless what it may lose where it cancels is small beside the limit.
+    """
     if x.shape[1] <= _FEW:
         distance = torch.cdist(x, means, compute_mode="donot_use_mm_for_euclid_dist")
         found = distance.min(dim=1)
         return found.indices, found.values
     center = means.mean(dim=0)
-    rough = torch.cdist(x - center, means - center, compute_mode="use_mm_for_euclid_dist")
-    nearest = rough.argmin(dim=1)
-    return nearest, torch.linalg.vector_norm(x - means[nearest], dim=1)
+    x, means = x - center, means - center
+    found = torch.cdist(x, means, compute_mode="use_mm_for_euclid_dist").min(dim=1)
+    # roundings of |x|^2 + |m|^2 (Higham 2002, section 3.1), x as far as the limit from its mode
+    lost = 16 * (x.shape[1] + 8) * 2.0**-53 * (means.square().sum(dim=1).max().item() + limit**2)
+    if lost < 1e-9 * limit**2:
+        return found.indices, found.values
+    return found.indices, torch.linalg.vector_norm(x - means[found.indices], dim=1)
 
 
 @lru_cache(maxsize=32)
@@ -162,16 +198,13 @@ def _simulated(means: Tensor, sigma: float) -> ModeLaw:
     modes, d = means.shape
     each = max(16, min(_DRAWS, 2**24 // d) // modes)
     rng = torch.Generator().manual_seed(0)
-    counts = torch.zeros(modes + 1, dtype=torch.float64)
-    sums = torch.zeros(modes + 1, d, dtype=torch.float64)
-    squares = torch.zeros(modes + 1, dtype=torch.float64)
+    total: Tally | None = None
     for several in means.split(max(1, _ENTRIES // (each * d))):
         noise = torch.randn(len(several), each, d, generator=rng, dtype=torch.float64)
-        x = (several[:, None] + sigma * noise).flatten(0, 1)
-        for offset, mode in assigned(x, _Fixed(means, sigma)):
-            counts += torch.bincount(mode, minlength=modes + 1)
-            sums.index_add_(0, mode, offset)
-            squares.index_add_(0, mode, offset.square().sum(dim=1))
+        found = tally((several[:, None] + sigma * noise).flatten(0, 1), _Fixed(means, sigma))
+        total = found if total is None else Tally(*map(torch.add, total, found))
+    assert total is not None  # there is a mode
+    counts, sums, squares = total
     held = counts.clamp(min=0.5)  # half a draw: a divergence from these shares stays finite
     shares = held / held.sum()
     variances = (squares / held - (sums / held[:, None]).square().sum(dim=1))[:-1]

@@ -52,7 +52,7 @@ def mode_coverage(samples: Any, mixture: Modes) -> ModeCoverage[float]:
     weight. A tensor or a NumPy array; InputError for another width, no samples, or values that
     are not finite.
     """
-    return _score(_counts(samples, mixture), mixture)
+    return coverage_of(_counts(samples, mixture), mixture)
 
 
 def mode_coverage_estimate(
@@ -67,7 +67,7 @@ def mode_coverage_estimate(
     """
     counts = _counts(samples, mixture)
     every, inside = _expected(mixture)
-    score = _score(counts, mixture)
+    score = coverage_of(counts, mixture)
 
     def bootstrap(value: float, measured: Callable[[Tensor], int]) -> Estimate:
         found = counts_estimate(value, counts, measured, level=level, repeats=repeats, seed=seed)
@@ -118,7 +118,8 @@ def _expected(mixture: Modes) -> tuple[Tensor, Tensor]:
     return torch.cat([law.shares, outside]), law.shares / law.shares.sum()
 
 
-def _score(counts: Tensor, mixture: Modes) -> ModeCoverage[float]:
+def coverage_of(counts: Tensor, mixture: Modes) -> ModeCoverage[float]:
+    """The score of counts (K + 1,): high-quality samples of each mode, and all others."""
     every, inside = _expected(mixture)
     return ModeCoverage(
         modes=_visited(counts),

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from genbench.metrics.intervals import Estimate, normal_estimate, within
-from genbench.metrics.mode_law import HELD_SHARE, ModeLaw, Modes, assigned, mode_law
+from genbench.metrics.mode_law import HELD_SHARE, Modes, Tally, assigned, mode_law, tally
+from genbench.metrics.modes import ModeCoverage, coverage_of
 
 T = TypeVar("T")
 
@@ -28,17 +29,17 @@ class ModeSpread(NamedTuple, Generic[T]):
     most: T
 
 
-class _Sums(NamedTuple):
-    """Of the high-quality samples of held modes, K of them: all (K,) float64.
+class _Held(NamedTuple):
+    """The modes that are held, h of them; all (h,) float64 but `number` (h,) int64.
 
-    squares, fourth: sums of squared distances to their own mean, and of the squares of these.
-    expected: what squares is for a perfect sampler, (counts - 1) variances.
+    squares: sums of squared distances of high-quality samples to their own mean. expected: what
+    these are for a perfect sampler, (counts - 1) variances.
     """
 
+    number: Tensor
+    counts: Tensor
     squares: Tensor
     expected: Tensor
-    fourth: Tensor
-    counts: Tensor
     variances: Tensor
 
 
@@ -51,8 +52,13 @@ def mode_spread(samples: Any, mixture: Modes) -> ModeSpread[float]:
     modes that hold a fifth of their weight and two samples; least and most: sqrt(s_k^2 / v_k).
     NaN where there is no such mode. Arguments and errors are those of `mode_coverage`.
     """
-    sums = _sums(samples, mixture, mode_law(mixture))
-    return ModeSpread(*(_ratio(sums, part).value for part in _parts(sums)))
+    return _spread(tally(samples, mixture), mixture)
+
+
+def coverage_and_spread(samples: Any, mixture: Modes) -> tuple[ModeCoverage[float], ModeSpread]:
+    """`mode_coverage` and `mode_spread` in one pass over the samples."""
+    found = tally(samples, mixture)
+    return coverage_of(found.counts, mixture), _spread(found, mixture)
 
 
 def mode_spread_estimate(
@@ -62,46 +68,61 @@ def mode_spread_estimate(
 
     least and most: the interval of that one mode, chosen as if it had been known before.
     """
-    sums = _sums(samples, mixture, mode_law(mixture))
-    return ModeSpread(*(_ratio(sums, part, level) for part in _parts(sums)))
+    found = tally(samples, mixture)
+    value, held = _spread(found, mixture), _held(found, mixture)
+    if len(held.number) == 0:
+        return ModeSpread(*[Estimate(math.nan, math.nan, math.nan, math.nan)] * 3)
+    second, fourth = _moments(samples, mixture, found)
+    ratio = held.squares / held.expected
+    parts = (range(len(ratio)), [int(ratio.argmin())], [int(ratio.argmax())])
+    return ModeSpread(
+        *(
+            _estimate(v, [part[list(rows)] for part in (*held, second, fourth)], level)
+            for v, rows in zip(value, parts, strict=True)
+        )
+    )
 
 
-def _sums(samples: Any, mixture: Modes, law: ModeLaw) -> _Sums:
-    modes = len(mixture.means)
-    blocks = [(offset[mode < modes], mode) for offset, mode in assigned(samples, mixture)]
-    every = torch.cat([mode for _, mode in blocks])
-    mode = every[every < modes]
-    offset = torch.cat([rows for rows, _ in blocks])
-    counts = torch.bincount(mode, minlength=modes).double()
-    device = offset.device
-    mean = torch.zeros(modes, offset.shape[1], dtype=torch.float64, device=device)
-    mean = mean.index_add_(0, mode, offset) / counts.clamp(min=1)[:, None]
-    squared = (offset - mean[mode]).square_().sum(dim=1)
-    zeros = torch.zeros(modes, dtype=torch.float64, device=device)
-    second, fourth = (zeros.index_add(0, mode, x) for x in (squared, squared.square()))
-    held = ((counts >= HELD_SHARE * len(every) / modes) & (counts >= 2)).cpu()
-    counts, second, fourth = (x.cpu()[held] for x in (counts, second, fourth))
-    variances = law.variances[held]
-    return _Sums(second, (counts - 1) * variances, fourth, counts, variances)
+def _held(found: Tally, mixture: Modes) -> _Held:
+    counts = found.counts[:-1]
+    enough = (counts >= HELD_SHARE * found.counts.sum() / len(counts)) & (counts >= 2)
+    number = enough.nonzero()[:, 0]
+    counts, sums, squares = (part[number] for part in found)
+    # about their own mean; rounding must not leave less than nothing
+    squares = (squares - sums.square().sum(dim=1) / counts).clamp(min=0.0)
+    variances = mode_law(mixture).variances[number]
+    return _Held(number, counts, squares, (counts - 1) * variances, variances)
 
 
-def _parts(sums: _Sums) -> list[list[int]]:
-    """Which modes spread, least and most are taken of."""
-    if len(sums.counts) == 0:
-        return [[], [], []]
-    ratio = sums.squares / sums.expected
-    return [list(range(len(ratio))), [int(ratio.argmin())], [int(ratio.argmax())]]
+def _spread(found: Tally, mixture: Modes) -> ModeSpread[float]:
+    held = _held(found, mixture)
+    if len(held.number) == 0:
+        return ModeSpread(math.nan, math.nan, math.nan)
+    ratio = (held.squares / held.expected).sqrt()
+    pooled = math.sqrt((held.squares.sum() / held.expected.sum()).item())
+    return ModeSpread(pooled, ratio.min().item(), ratio.max().item())
 
 
-def _ratio(sums: _Sums, part: list[int], level: float = 0.95) -> Estimate:
-    """sqrt of the sums' ratio q; the error of q is that of a ratio of means, from the residuals
-    r^2 - q v of the squared distances r^2."""
-    if not part:
-        return Estimate(math.nan, math.nan, math.nan, math.nan)
-    squares, expected, fourth, counts, variances = (x[part] for x in sums)
-    q = (squares.sum() / expected.sum()).item()
-    residuals = fourth - 2 * q * variances * squares + q * q * variances.square() * counts
+def _moments(samples: Any, mixture: Modes, found: Tally) -> tuple[Tensor, Tensor]:
+    """(h,) sums of the squared distances of held modes' samples to their own mean, and of the
+    squares of these."""
+    own = mixture.means + found.sums[:-1] / found.counts[:-1, None].clamp(min=1)
+    sums = [torch.zeros(len(own) + 1, dtype=torch.float64) for _ in range(2)]
+    own = torch.cat([own, own[:1]])  # a row for those of no mode
+    for x, mode in assigned(samples, mixture):
+        squared = (x - own.to(x.device)[mode]).square_().sum(dim=1)
+        for total, values in zip(sums, (squared, squared.square()), strict=True):
+            total += torch.zeros_like(total, device=x.device).index_add_(0, mode, values).cpu()
+    number = _held(found, mixture).number
+    return sums[0][number], sums[1][number]
+
+
+def _estimate(spread: float, part: list[Tensor], level: float) -> Estimate:
+    """The error of q = spread^2 is that of a ratio of means, from the residuals r^2 - q v of the
+    squared distances r^2."""
+    _, counts, _, expected, variances, second, fourth = part
+    q = spread**2
+    residuals = fourth - 2 * q * variances * second + q * q * variances.square() * counts
     error = math.sqrt(max(residuals.sum().item(), 0.0)) / expected.sum().item()
-    spread = math.sqrt(q)
-    found = normal_estimate(spread, error / (2 * spread) if q > 0 else 0.0, level=level)
-    return within(found, 0.0, math.inf)
+    error = error / (2 * spread) if spread > 0 else 0.0
+    return within(normal_estimate(spread, error, level=level), 0.0, math.inf)

@@ -20,7 +20,7 @@ from genbench.models import create_model
 from genbench.ops.backend import backend
 from genbench.studies.cells import Cell, derived_seed, read_row, write_row
 from genbench.studies.parts import resolve
-from genbench.studies.tasks import ArrayTask, Task, load_task
+from genbench.studies.tasks import SCORES, ArrayTask, Task, load_task
 from genbench.train.checkpoint import keep_newest, load_latest, save_checkpoint
 from genbench.train.loop import Diverged, Trainer, global_seed
 
@@ -185,7 +185,7 @@ def _write_array(path: Path, samples: Tensor) -> None:
 
 def _row(run: _Run, fault: Diverged | None) -> dict[str, Any]:
     spec, history = run.cell.spec, run.history
-    nothing = dict.fromkeys(("modes", "modes_held", "high_quality", "kl", "kl_off_mode"))
+    nothing = dict.fromkeys(SCORES)
     final = history[-1] if history and fault is None else {"step": None, **nothing}
     best = max(
         history,
@@ -215,11 +215,7 @@ def _row(run: _Run, fault: Diverged | None) -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "seconds": round(run.seconds, 3),
         "conventions": {
-            "modes": "a mode with at least one high-quality sample",
-            "modes_held": "high-quality samples >= a fifth of the mode's weight",
-            "high_quality": "within 3 sigma of the nearest mode, Euclidean",
-            "kl": "nats, high-quality samples against the mixture's weights",
-            "kl_off_mode": "nats, with one bin for all other samples",
+            **run.task.conventions,
             "best": "the evaluation with most modes held, then most high-quality samples",
         },
     }

@@ -157,6 +157,7 @@ def _make_cells(
                     **common,
                     "data": task.name,
                     "data_digest": task.digest,
+                    "samples": max(common["samples"], task.least_samples),
                     "loss": name,
                     "objective": loss if isinstance(loss, str) else None,
                     "batch_size": common["batch_size"] * _packs(common, loss),

@@ -1,4 +1,4 @@
-"""Tasks: what may stand for data, and how points without known modes are judged."""
+"""What may stand for data, and how a user's own points are judged."""
 
 import math
 from typing import Any
@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from genbench.data import Mixture
+from genbench.data import Mixture, mixture
 from genbench.errors import InputError
-from genbench.studies.tasks import ArrayTask, load_task, make_tasks, save_task
+from genbench.metrics import mode_coverage, mode_spread, precision_recall
+from genbench.studies.tasks import ArrayTask, make_tasks
 
 
 def points(n=2000, seed=0, width=2):
@@ -26,18 +27,6 @@ def test_names_mixtures_arrays_and_dicts():
     assert make_tasks(points())[0].name == "data" and make_tasks("grid25")[0].name == "grid25"
 
 
-def test_a_task_comes_back_from_disk(tmp_path):
-    for task in make_tasks({"ring8": "ring8", "mine": points()}):
-        again = load_task(save_task(task, tmp_path), task.name)
-        assert (again.digest, again.scale, again.data_shape) == (
-            task.digest,
-            task.scale,
-            task.data_shape,
-        )
-        rng = [torch.Generator().manual_seed(0) for _ in range(2)]
-        assert torch.equal(again.sample(9, rng[0]), task.sample(9, rng[1]))
-
-
 def test_own_points_judge_what_is_missing():
     # two clouds; a sampler that makes only the left one
     x = np.concatenate([points(2000), points(2000, seed=1) + 20])
@@ -49,6 +38,8 @@ def test_own_points_judge_what_is_missing():
     assert left["modes"] <= 30 and left["modes_held"] <= 30
     # half the mass is missing: ln 2 at least
     assert left["kl"] >= math.log(2) - 0.05
+    # of 80 bins every one of the missing half differs, and most of the others, filled twice
+    assert both["different_bins"] < 15 and left["different_bins"] > 40
     assert both["recall"] > 0.8 and left["recall"] < 0.6
     assert left["precision"] > 0.8 and left["coverage"] < 0.6
     assert left["high_quality"] is None
@@ -71,11 +62,48 @@ def test_several_arrays_are_numbered():
     assert [task.name for task in make_tasks([points(), points(seed=1)])] == ["data", "data-2"]
 
 
-def test_a_damaged_task_file_is_written_again(tmp_path):
-    (task,) = make_tasks("ring8")
-    path = save_task(task, tmp_path)
-    path.write_bytes(path.read_bytes()[:100])
-    assert load_task(save_task(task, tmp_path), "ring8").digest == task.digest
+def test_known_modes_of_own_points():
+    ring = mixture("ring8")
+    x = ring.sample(5_000, torch.Generator().manual_seed(0)).numpy()
+    task = ArrayTask("mine", x, ring)
+    assert task.modes() == 8 and task.digest != ArrayTask("mine", x).digest
+    fakes = ring.sample(4_000, torch.Generator().manual_seed(1))
+    found: dict[str, Any] = task.score(fakes)
+    expected = mode_coverage(fakes, ring)._asdict()
+    assert {key: found[key] for key in expected} == expected
+    assert found["spread"] == mode_spread(fakes, ring).spread
+    # the reals are those held out: rows 4, 9, 14, ...
+    real = torch.from_numpy(x[4::5])
+    judged = precision_recall(real=real, fake=fakes[: len(real)], k=5)._asdict()
+    assert {key: found[key] for key in judged} == judged
+    floor: dict[str, Any] = task.floor(2_000)
+    assert floor["modes_held"] == 8 and 0.9 < floor["spread"] < 1.1
+    assert "3 sigma" in task.conventions["high_quality"]
+
+
+def test_modes_of_another_dimension_are_refused():
+    with pytest.raises(InputError, match=r"^modes: must lie in the \(3,\) of data 'x', got 2 dim"):
+        ArrayTask("x", points(width=3), mixture("ring8"))
+
+
+def test_the_floor_of_points_has_placed_no_bins():
+    # in 30 columns k-means bins fit the very rows that placed them
+    task = ArrayTask("wide", points(10_000, width=30))
+    floor: dict[str, Any] = task.floor(4_000)
+    assert floor["different_bins"] < 15  # 5 expected of 100, and three of their deviations
+
+
+def test_pictures_are_binned_by_their_principal_components():
+    # two kinds of pictures in 3 x 16 x 16; a model that makes one kind
+    rng = np.random.default_rng(0)
+    kinds = rng.normal(size=(2, 3, 16, 16))
+    x = kinds[rng.integers(2, size=2_000)] + 0.1 * rng.normal(size=(2_000, 3, 16, 16))
+    task = ArrayTask("pictures", x.astype(np.float32))
+    assert "16 principal components" in task.conventions["different_bins"]
+    one = torch.from_numpy(kinds[0] + 0.1 * rng.normal(size=(1_000, 3, 16, 16)))
+    left: dict[str, Any] = task.score(one)
+    both: dict[str, Any] = task.floor(1_000)
+    assert left["modes"] < 0.6 * both["modes"] and left["different_bins"] > both["different_bins"]
 
 
 def test_bins_do_not_depend_on_the_thread_count():
