@@ -1,10 +1,14 @@
-"""What unrolling needs of a loss: a graph from the critic's terms to the generator's weights."""
+"""Unrolling against differences: the critic's terms, and the generator's whole gradient."""
+
+from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
 from small_gan import SEED, gan, points
 
 from genbench.protocol import Batch
+from genbench.train.step import Step
 
 
 @pytest.mark.parametrize(
@@ -34,3 +38,46 @@ def test_an_unrolled_critics_loss_follows_the_generator(name):
         difference = (values[0] - values[1]) / 2e-6
         # float64: rounding of 1e-16 over 1e-6, and a third derivative times 1e-12
         assert gradient.flatten()[0].item() == pytest.approx(difference, abs=1e-7, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "error"),
+    [
+        # float64: rounding of 1e-16 over 1e-6, and a third derivative times 1e-12
+        ("minimax+unrolled3", 1e-8),
+        ("hinge+unrolled2+r1+r2", 1e-8),
+        ("wasserstein_gp+unrolled2", 1e-8),
+        ("relativistic+unrolled2+packing2+minibatch_std+dropout+instance_noise+dragan", 1e-8),
+        # the power iteration moves with the weights, and its derivative counts as 0 (Miyato 2018)
+        ("minimax+unrolled2+spectral_norm", 1e-5),
+    ],
+)
+def test_the_generator_sees_the_updates_it_causes(name, error):
+    """Through K updates of the critic's own Adam, in which generated points take part."""
+    step = Step(gan(name, weight=1.0).double())
+    start, own = step.start(), step.layout.of("generator")
+    model: Any = step.module
+    ahead = model.lookahead["generator"]
+    batch = Batch(x=points(8).double(), seed=SEED, done=0.3)
+    numbers = torch.tensor(step.numbers(0, 10)[-1], dtype=torch.float64)
+
+    def loss(flats):
+        flats = [flat.detach().requires_grad_(i in own) for i, flat in enumerate(flats)]
+        buffers = {name: buffer.clone() for name, buffer in start.buffers.items()}
+        state = replace(start, flats=flats, buffers=buffers)
+        moved = step.look_ahead(state, batch, ahead, iter(numbers.unbind()))
+        return flats, step.loss(moved, buffers, batch, "generator")[0]["loss"]
+
+    flats, value = loss(start.flats)
+    (gradient,) = torch.autograd.grad(value, [flats[i] for i in own])
+    blocks = [flat.clone() for flat in start.flats]
+    weights = blocks[own[0]].view(-1)
+    assert gradient.abs().max() > 1e-3
+    for place in range(0, len(weights), len(weights) // 5):
+        values = []
+        for change in (1e-6, -2e-6):
+            weights[place] += change
+            values.append(loss(blocks)[1].item())
+        weights[place] += 1e-6
+        difference = (values[0] - values[1]) / 2e-6
+        assert gradient.view(-1)[place].item() == pytest.approx(difference, abs=error)
