@@ -134,10 +134,10 @@ def _section(group: Group, galleries: Mapping[str, dict[str, Any]]) -> dict[str,
 
 
 def _breakable(name: str) -> Any:
-    """HTML of a name that may break behind a plus rather than anywhere."""
+    """HTML of a name that may break behind its signs rather than anywhere."""
     from markupsafe import Markup
 
-    return Markup("<wbr>").join(re.split(r"(?<=[+])", name))
+    return Markup("<wbr>").join(re.split(r"(?<=[+_])", name))
 
 
 def _runs(group: Group) -> list[tuple[int, dict[str, Any], dict[str, str]]]:

@@ -49,13 +49,23 @@ def draw(portrait: Portrait) -> Drawn:
     at = place(np.nan_to_num(portrait.trajectory))
     longest = float(np.linalg.norm(portrait.field, axis=1).max()) or 1.0
     spacing = 2 * reach / max(2.0, len(portrait.places) ** 0.5)
-    ends = portrait.places + portrait.field * (0.85 * spacing / longest)
-    arrows = "".join(
-        path([(a[0], a[1]), (b[0], b[1])])
-        for a, b in zip(place(portrait.places), place(ends), strict=True)
-    )
+    arrows = portrait.field * (0.85 * spacing / longest)
+    tails, tips = place(portrait.places), place(portrait.places + arrows)
     points = [(float(x), float(y)) for x, y in at]
-    return Drawn(portrait.loss, path(points), arrows, points[0], points[-1], _caption(portrait))
+    return Drawn(
+        portrait.loss, path(points), _arrows(tails, tips), points[0], points[-1], _caption(portrait)
+    )
+
+
+def _arrows(tails: np.ndarray, tips: np.ndarray) -> str:
+    """A path of arrows from tails to tips (F, 2), heads of a third of their length."""
+    back = (tails - tips) * 0.33
+    aside = np.stack([-back[:, 1], back[:, 0]], 1) * 0.5
+    lines = zip(tails, tips, tips + back + aside, tips + back - aside, strict=True)
+    return "".join(
+        path([tuple(tail), tuple(tip)]) + path([tuple(left), tuple(tip), tuple(right)])
+        for tail, tip, left, right in lines
+    )
 
 
 def _caption(portrait: Portrait) -> str:

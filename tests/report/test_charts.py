@@ -91,9 +91,13 @@ def test_a_portrait_starts_at_its_start_and_says_where_it_goes(decay, word):
     up = points(drawn.trajectory)[17]  # a quarter of a turn on: psi upwards
     assert up[1] < SIDE / 2
     assert drawn.caption == f"{word}; eigenvalues 0.00 + 1.00i, 0.00 - 1.00i"
-    arrows = np.array(points(drawn.arrows)).reshape(-1, 2, 2)
+    # tail, tip; left, tip, right of the head: the middle place, where the field is 0, has no length
+    arrows = np.array(points(drawn.arrows)).reshape(9, 5, 2)
+    assert (arrows[:, 1] == arrows[:, 3]).all()
     lengths = np.linalg.norm(arrows[:, 1] - arrows[:, 0], axis=1)
     assert lengths.max() < SIDE / 3 and lengths[4] == 0  # no arrow reaches the next place
+    across, down = arrows[1, 1] - arrows[1, 0]  # at (-1.5, 0) the field is (0, -1.5): downwards
+    assert across == 0 and down > 0
 
 
 def test_a_portrait_without_an_end_still_draws():
