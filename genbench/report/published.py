@@ -51,6 +51,8 @@ def _line(group: Group, entry: dict[str, Any]) -> Published:
     notes += [entry["note"]] if entry["note"] else []
     if same and entry["steps"] not in (None, group.rows[0]["steps"]):
         notes.append(f"published after {entry['steps']:,} steps, ours {group.rows[0]['steps']:,}")
+    if same and "caveat" in source:
+        notes.append(source["caveat"])
     values, differences = {}, {}
     for key, (value, error) in entry["scores"].items():
         column = _COLUMNS[key]

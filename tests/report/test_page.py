@@ -106,3 +106,17 @@ def test_protocols_have_columns_of_their_own():
     assert page.count('class="sortable ranking"') == 2
     heads = re.search(r'<table class="heat">.*?</thead>', page, re.S)
     assert heads and heads[0].count('<th scope="col">') == 1 + 2
+
+
+def test_data_without_known_modes_have_a_page_too():
+    nothing = {"high_quality": None, "kl_off_mode": None, "spread": None, "mode_count": None}
+    own = [
+        row(loss, s, data="mine", recall=0.5 + s / 10, coverage=0.25, floor={}, **nothing)
+        for loss in ("a", "b")
+        for s in range(2)
+    ]
+    page = render_page(group_rows(own))
+    text = " ".join(re.sub(r"<[^>]*>", " ", page).split())
+    assert "recall" in text and "0.550 ± 0.635" in text  # .5, .6: 12.706 * .05
+    assert "quality" not in text.split("Ranking")[1].split("Large dot")[0]
+    assert "8.0 ± 0.0 of ? modes held" in text and "Published on this data" not in page

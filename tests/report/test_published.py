@@ -51,6 +51,11 @@ def test_a_difference_needs_the_same_protocol_and_loss():
     assert "published after 400,000 steps, ours 40,000" in mine.notes
 
 
+def test_a_scoring_without_networks_says_so():
+    (mine,) = [line for line in beside(protocol="veegan") if line.differences]
+    assert mine.method == "GAN" and mine.notes[-1].startswith("the paper gives no networks")
+
+
 def test_the_page_keeps_them_in_a_table_of_their_own():
     page = render_page(group_rows([row(protocol="pacgan")]))
     ranking, theirs = page.split("Published on this data")

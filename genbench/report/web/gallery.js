@@ -42,7 +42,8 @@ class Gallery {
     const label = parent.appendChild(document.createElement("span"));
     label.className = `name c${color % 8} d${Math.floor(color / 8) % 4}`;
     label.appendChild(document.createElement("i")).className = "swatch";
-    label.appendChild(document.createElement("bdi")).textContent = name;
+    const parts = name.split(/(?<=[+_])/).flatMap((part) => [part, document.createElement("wbr")]);
+    label.appendChild(document.createElement("bdi")).append(...parts);
   }
 
   picture() {
