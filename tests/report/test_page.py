@@ -111,7 +111,7 @@ def test_protocols_have_columns_of_their_own():
 def test_data_without_known_modes_have_a_page_too():
     nothing = {"high_quality": None, "kl_off_mode": None, "spread": None, "mode_count": None}
     own = [
-        row(loss, s, data="mine", recall=0.5 + s / 10, coverage=0.25, floor={}, **nothing)
+        row(loss, s, data="mine", recall=0.5 + s / 10, coverage=0.25, floor={}) | nothing
         for loss in ("a", "b")
         for s in range(2)
     ]
