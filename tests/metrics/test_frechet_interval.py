@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from draws import FLOAT64, normal
 
 from genbench.errors import InputError
 from genbench.metrics import frechet_interval as module
@@ -20,23 +21,13 @@ from genbench.metrics.frechet_interval import (
     spread_by_influence,
 )
 from genbench.metrics.intervals import bootstrap_estimate
-from genbench.metrics.reductions import single_threaded
 
-pytestmark = pytest.mark.filterwarnings("ignore:frechet distance")
-FLOAT64 = torch.float64
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:frechet distance"),
+    pytest.mark.usefixtures("one_thread"),
+]
 REPEATS = 200
 SLACK = 3 * math.sqrt(0.95 * 0.05 / REPEATS)  # three standard errors of a counted share
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """Small matrices: threads would only wait for each other."""
-    with single_threaded():
-        yield
-
-
-def normal(n, d, seed, dtype=FLOAT64):
-    return torch.randn(n, d, generator=torch.Generator().manual_seed(seed), dtype=dtype)
 
 
 def laws(d, n, m, seed, *, equal=False):

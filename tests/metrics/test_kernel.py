@@ -7,7 +7,8 @@ from itertools import product
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from draws import FLOAT64, fewer, normal
+from hypothesis import given
 from hypothesis import strategies as st
 
 from genbench.errors import InputError
@@ -17,22 +18,8 @@ from genbench.metrics.kernel import (
     kernel_distance_estimate,
     kernel_distance_subsets,
 )
-from genbench.metrics.reductions import single_threaded
 
-FLOAT64 = torch.float64
-# an example costs several calls of a millisecond each
-fewer = settings(max_examples=settings().max_examples // 5)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """Small matrices: threads would only wait for each other."""
-    with single_threaded():
-        yield
-
-
-def normal(n, d, seed, dtype=FLOAT64):
-    return torch.randn(n, d, generator=torch.Generator().manual_seed(seed), dtype=dtype)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def exact(real, fake, degree=3, gamma=None, coef0=1):

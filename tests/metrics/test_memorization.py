@@ -5,15 +5,11 @@ import math
 import numpy as np
 import pytest
 import torch
+from draws import normal
 from scipy.stats import mannwhitneyu
 
 from genbench.errors import InputError
 from genbench.metrics import memorization, memorization_estimate
-
-
-def normal(n, d, seed):
-    return torch.randn(n, d, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-
 
 # Share of points whose nearest neighbour has them as its own (Clark and Evans 1955): 2/3 on a line,
 # 6 pi / (8 pi + 3 sqrt 3) in a plane. A fresh sample of these is not authentic.

@@ -12,12 +12,7 @@ from genbench.errors import InputError
 from genbench.metrics.moments import CHUNK, Moments
 from genbench.metrics.reductions import asymmetry, gram, product, single_threaded
 
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """Small matrices: threads would only wait for each other."""
-    with single_threaded():
-        yield
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def rows_of(n, d, seed=0, dtype=torch.float64):

@@ -9,13 +9,10 @@ from types import ModuleType
 import numpy as np
 import pytest
 import torch
+from draws import normal
 
 from genbench.errors import InputError
 from genbench.metrics import precision_recall, precision_recall_estimate
-
-
-def normal(n, d, seed, dtype=torch.float64):
-    return torch.randn(n, d, generator=torch.Generator().manual_seed(seed), dtype=dtype)
 
 
 def brute_force(real, fake, k):

@@ -6,15 +6,12 @@ import types
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from draws import FLOAT64, fewer
+from hypothesis import given
 from hypothesis import strategies as st
 
 from genbench.errors import InputError
 from genbench.metrics.predictions import inception_score, inception_score_estimate
-
-FLOAT64 = torch.float64
-# an example costs several calls of a millisecond each
-fewer = settings(max_examples=settings().max_examples // 5)
 
 
 def drawn(n, classes, seed, sharpness=3.0):
