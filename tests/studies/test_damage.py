@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import shutil
+import stat
 
 import pytest
 from one_process import Here
@@ -76,11 +77,11 @@ def test_a_cut_marker_is_one_line(study, capsys):
 
 @pytest.mark.skipif(not hasattr(os, "seteuid"), reason="POSIX permissions")
 def test_a_folder_that_may_not_be_written_is_one_line(study, capsys):
-    places = [study, *study.parents[:3]]
-    modes = [place.stat().st_mode & 0o777 for place in places]
+    closed = [place for place in study.parents if not place.stat().st_mode & 0o001]  # pytest's own
+    modes = {place: stat.S_IMODE(place.stat().st_mode) for place in (study, *closed)}
+    for place in modes:
+        place.chmod(0o555 if place == study else 0o755)
     user = os.geteuid()
-    for place in places:
-        place.chmod(0o555)
     if user == 0:
         os.seteuid(65534)  # root may write everywhere
     try:
@@ -89,7 +90,7 @@ def test_a_folder_that_may_not_be_written_is_one_line(study, capsys):
         page = one_line(capsys, "report", study)
     finally:
         os.seteuid(user)
-        for place, mode in zip(places, modes, strict=True):
+        for place, mode in modes.items():
             place.chmod(mode)
     assert f"out: cannot write '{study}' (Permission denied); choose another --out" in old
     assert f"out: cannot write '{study / 'new'}' (Permission denied)" in new
