@@ -107,6 +107,9 @@ def _add_study(commands: Any) -> None:
     )
     command.add_argument("--device", default="cpu", metavar="cpu|cuda", help="default: cpu")
     command.add_argument("--dtype", default="float32", metavar="TYPE", help="float32 or float64")
+    command.add_argument(
+        "--compile", default="auto", metavar="auto|on|off", help="training steps; default: auto"
+    )
     command.add_argument("--backend", metavar="NAME", help="fused or reference operations")
     command.add_argument("--workers", type=int, metavar="N", help="processes; default: one a core")
     command.set_defaults(command=_study)
@@ -192,7 +195,7 @@ def _study(arguments: argparse.Namespace) -> int:
 
     options = {
         name: getattr(arguments, name)
-        for name in ("seeds", "steps", "protocol", "out", "device", "dtype", "workers")
+        for name in ("seeds", "steps", "protocol", "out", "device", "dtype", "compile", "workers")
     }
     options.update({k: getattr(arguments, k) for k in ("data", "losses") if getattr(arguments, k)})
     if arguments.backend is None:

@@ -117,7 +117,8 @@ def _prepare(cell: Cell, own: dict[str, Any]) -> _Run:
         device=spec["device"],
     )
     seed = derived_seed(spec["seed"], "noise")
-    return _Run(cell, task, scale, Trainer(model, stream, steps=spec["steps"], seed=seed), [])
+    trainer = Trainer(model, stream, steps=spec["steps"], seed=seed, compiled=spec["compiled"])
+    return _Run(cell, task, scale, trainer, [])
 
 
 def _sampler(task: Task, spec: dict[str, Any]) -> Callable[[int, torch.Generator], Tensor]:

@@ -18,6 +18,8 @@ def command(row: dict[str, Any]) -> str:
     """
     spec = row.get("specification") or {}
     named = {name: spec[name] for name in _OPTIONS if spec.get(name) is not None}
+    if "compiled" in spec:
+        named["compile"] = "on" if spec["compiled"] else "off"
     plain = not spec.get("identity") and row["data"] in CATALOG and not _own_config(spec)
     return _shell(row, named) if plain else _call(row, spec, named)
 
