@@ -50,7 +50,7 @@ def mode_collapse(
 
     Args:
         data: names, `genbench.data.Mixture`s or arrays (N, ...), one, several or a dict of them;
-            an array without known modes is judged by k-means bins and nearest neighbours.
+            an array without known modes is judged by k-means bins and neighbours.
         losses: names ("relativistic+r1+r2") or callables `loss(critic, *, real, fake, phase, seed)`
             -> 0-d tensor or dict that holds "loss", one, several or a dict of named ones; phase is
             "critic" or "generator", seed an int64 (1,) tensor for `genbench.ops`.
@@ -59,13 +59,11 @@ def mode_collapse(
         seeds: how many; seed s has the same initial weights and data order for every loss.
         steps: generator updates; None: the protocol's.
         out: the study's folder; finished cells in it are kept, interrupted ones go on.
-        protocol: a name in `genbench.studies.protocols.PROTOCOLS`; has data and losses if none are
-            given.
+        protocol: a name in `genbench.studies.protocols.PROTOCOLS`, which has data and losses too.
         config: fields of the model's Config that replace the protocol's.
         device, dtype: where to train, "cpu" or "cuda", and in "float32" or "float64".
-        compile: "on" or "off": a training step as one compiled graph, or eager; both agree up to
-            rounding. "auto": compiled where it pays, from 2,000 steps on, for named losses and the
-            protocol's networks on a CPU where torch finds a C++ compiler.
+        compile: "on": a training step is one compiled graph, eager's numbers up to rounding; "off";
+            "auto": on from 2,000 steps, for named losses and networks, if there is a C++ compiler.
         workers: processes of one thread each; None: one a core.
         progress: told how the study goes; None: silence.
 
@@ -74,9 +72,8 @@ def mode_collapse(
     """
     check_counts(seeds=seeds, steps=steps, workers=workers)
     chosen = look_up_protocol(protocol)
-    plan = Plan(
-        chosen, steps=steps, config=config or {}, device=device, dtype=dtype, compile=compile
-    )
+    place = {"device": device, "dtype": dtype, "compile": compile}
+    plan = Plan(chosen, steps=steps, config=config or {}, **place)
     tasks = make_tasks(chosen.data if data is None else data)
     named = name_losses(chosen.losses if losses is None else losses)
     networks = {"generator": generator, "critic": critic}
