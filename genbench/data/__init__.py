@@ -11,7 +11,16 @@ if TYPE_CHECKING:
     from genbench.data.samples import Samples, open_samples
     from genbench.data.streams import Stream
 
-__all__ = ["CATALOG", "MIXTURES", "Mixture", "Samples", "Stream", "mixture", "open_samples"]
+__all__ = [
+    "CATALOG",
+    "MIXTURES",
+    "STACKED",
+    "Mixture",
+    "Samples",
+    "Stream",
+    "mixture",
+    "open_samples",
+]
 
 _NAMED = "genbench.data.named_mixtures:"
 
@@ -40,7 +49,18 @@ MIXTURES = {
     ),
 }
 
-CATALOG = {**MIXTURES}
+STACKED = {
+    "stacked-digits": Entry(
+        "genbench.data.stacked:held_out_digits",
+        "three 8 x 8 digits as channels, 1000 modes; after Metz 2016",
+    ),
+    "stacked-mnist": Entry(
+        "genbench.data.stacked:read_mnist",
+        "the same of a folder of MNIST's IDX files: stacked-mnist=FOLDER",
+    ),
+}
+
+CATALOG = {**MIXTURES, **STACKED}
 
 
 def __getattr__(name: str) -> Any:

@@ -14,7 +14,7 @@ from genbench.errors import InputError
 from genbench.metrics.bins import Bins
 from genbench.metrics.mode_law import HELD_SHARE
 from genbench.studies.tasks.base import Scores, complete
-from genbench.studies.tasks.mixtures import known_conventions, known_scores
+from genbench.studies.tasks.mixtures import MixtureTask, known_conventions, known_scores
 from genbench.studies.tasks.reals import BINS, COUNTED, PLACED, Reals
 
 
@@ -68,19 +68,17 @@ class ArrayTask:
         return len(self._cells if self.known is None else self.known.means)
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """x, all rows; means and sigma of known modes."""
+        """x, all rows; those of known modes."""
         if self.known is None:
             return {"x": self.x}
-        known = {"means": self.known.means.numpy(), "sigma": np.array(self.known.sigma)}
-        return {"x": self.x, **known}
+        return {"x": self.x, **MixtureTask(self.known).arrays()}
 
     @classmethod
     def from_arrays(cls, name: str, arrays: dict[str, np.ndarray]) -> ArrayTask:
         """The task of `arrays`."""
         if "means" not in arrays:
             return cls(name, arrays["x"])
-        modes = Mixture("modes", torch.from_numpy(arrays["means"]), float(arrays["sigma"]))
-        return cls(name, arrays["x"], modes)
+        return cls(name, arrays["x"], MixtureTask.from_arrays("modes", arrays).mixture)
 
     @property
     def conventions(self) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,13 @@ from genbench import files
 from genbench.studies.tasks.arrays import ArrayTask
 from genbench.studies.tasks.base import Task
 from genbench.studies.tasks.mixtures import MixtureTask
+from genbench.studies.tasks.stacked import StackedTask
 
 # What NumPy and the tasks raise for a file that is not whole or not theirs.
-_DAMAGE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, NotImplementedError)
+_DAMAGE = (
+    *(OSError, ValueError, KeyError, EOFError, RuntimeError),
+    *(zipfile.BadZipFile, zlib.error, NotImplementedError),
+)
 
 
 def save_task(task: Task, folder: Path) -> Path:
@@ -34,6 +39,8 @@ def load_task(path: Path, name: str) -> Task:
     """The task that `save_task` wrote; raises OSError, ValueError or KeyError for another file."""
     with np.load(path, allow_pickle=False) as stored:
         arrays = dict(stored)
+    if "images" in arrays:
+        return StackedTask.from_arrays(name, arrays)
     return (ArrayTask if "x" in arrays else MixtureTask).from_arrays(name, arrays)
 
 

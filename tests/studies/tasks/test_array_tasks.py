@@ -128,7 +128,7 @@ def test_images_are_taken():
         ([], "data: must name at least one"),
         ({}, "data: must name at least one"),
         (["ring8", "ring8"], "data: 'ring8' is named twice"),
-        (3, "data: expected a name, a Mixture or an array"),
+        (3, "data: expected a name, a path, a Mixture or an array"),
         (points(499), "must have at least 500 rows, got 499"),
         (np.full((600, 2), np.nan), "must be finite"),
         (np.ones((600, 2)), "must vary"),
