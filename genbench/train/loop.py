@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import torch
@@ -39,6 +40,19 @@ class Diverged(RuntimeError):
         super().__init__(message)
         self.phase, self.term, self.step = phase, term, step
 
+    @classmethod
+    def of(cls, phase: str, terms: Mapping[str, Tensor], step: int) -> Diverged:
+        """For the terms of a phase whose "loss" is not finite."""
+        values = ", ".join(f"{name} = {term.item():g}" for name, term in terms.items())
+        # the sum is not finite because a part is not
+        parts = [name for name, term in terms.items() if not term.isfinite() and name != "loss"]
+        return cls(
+            f"{phase} loss is not finite at step {step}: {values}",
+            phase=phase,
+            term=parts[0] if parts else "loss",
+            step=step,
+        )
+
 
 class Trainer:
     """Trains `model` for `steps` steps; a step runs every phase once, each on a fresh batch.
@@ -59,12 +73,12 @@ class Trainer:
         self.step_index = 0
         self._rng = torch.Generator().manual_seed(seed)
         self._specs = {phase: model.optimizer(phase) for phase in model.phases}
-        self._optimizers = {
+        self.optimizers = {
             phase: make_optimizer(spec, model.phase_parameters(phase))
             for phase, spec in self._specs.items()
         }
         self._ahead = getattr(model, "lookahead", None) or {}
-        self._compiled = CompiledStep(model, self._optimizers, _peek(batches)) if compiled else None
+        self._compiled = CompiledStep(model, self.optimizers, self.peek()) if compiled else None
         self._formulas = Step(model) if self._ahead and not compiled else None
 
     def step(self) -> dict[str, Tensor]:
@@ -91,8 +105,8 @@ class Trainer:
         with global_seed(int(seed)):
             terms = self._terms(batch, turn, phase)
         if not terms["loss"].isfinite():
-            raise self._diverged(phase, terms)
-        optimizer = self._optimizers[phase]
+            raise Diverged.of(phase, terms, self.step_index)
+        optimizer = self.optimizers[phase]
         set_learning_rate(optimizer, self._specs[phase], done)
         optimizer.zero_grad(set_to_none=True)
         # inputs=: no gradient leaks into the other player
@@ -106,34 +120,34 @@ class Trainer:
         if ahead is None or self._formulas is None:
             return self.model.loss(batch, phase)
         numbers = self._formulas.numbers(self.step_index, self.steps)[turn]
-        optimizer = self._optimizers[ahead[0]]
+        optimizer = self.optimizers[ahead[0]]
         return unrolled_terms(self._formulas, optimizer, batch, phase, ahead, numbers)
 
     def _compiled_turns(self) -> list[dict[str, Tensor]]:
         assert self._compiled is not None
-        phases = self.model.phases
-        xs = [next(self.batches) for _ in phases]
-        seeds = self._seeds(len(phases)).to(xs[0].device)
-        turns, fine = self._compiled(self.step_index, self.steps, xs, seeds)
+        xs, seeds = self.draw()
+        turns, fine = self._compiled(self.step_index, self.steps, xs, seeds.to(xs[0].device))
         if not fine:
-            found = zip(phases, turns, strict=True)
-            raise next(self._diverged(p, t) for p, t in found if not t["loss"].isfinite())
+            found = zip(self.model.phases, turns, strict=True)
+            phase, terms = next((p, t) for p, t in found if not t["loss"].isfinite())
+            raise Diverged.of(phase, terms, self.step_index)
         return turns
+
+    def draw(self) -> tuple[list[Tensor], Tensor]:
+        """A batch for each turn of the next step, and their seeds, int64 (turns, 1) on the CPU."""
+        xs = [next(self.batches) for _ in self.model.phases]
+        return xs, self._seeds(len(xs))
+
+    def peek(self) -> Tensor:
+        """The next batch, which will come again."""
+        before = self.batches.state_dict()
+        x = next(self.batches)
+        self.batches.load_state_dict(before)
+        return x
 
     def _seeds(self, count: int) -> Tensor:
         """int64 (count, 1): the same numbers at once as one after the other."""
         return torch.randint(2**63 - 1, (count, 1), generator=self._rng)
-
-    def _diverged(self, phase: str, terms: dict[str, Tensor]) -> Diverged:
-        values = ", ".join(f"{name} = {term.item():g}" for name, term in terms.items())
-        # the sum is not finite because a part is not
-        parts = [name for name, term in terms.items() if not term.isfinite() and name != "loss"]
-        return Diverged(
-            f"{phase} loss is not finite at step {self.step_index}: {values}",
-            phase=phase,
-            term=parts[0] if parts else "loss",
-            step=self.step_index,
-        )
 
     def state_dict(self) -> dict[str, Any]:
         """Weights, optimisers, batches, generator and step: everything that decides the rest."""
@@ -142,7 +156,7 @@ class Trainer:
         return {
             "step": self.step_index,
             "model": self.model.state_dict(),
-            "optimizers": {name: o.state_dict() for name, o in self._optimizers.items()},
+            "optimizers": {name: o.state_dict() for name, o in self.optimizers.items()},
             "batches": self.batches.state_dict(),
             "rng": self._rng.get_state(),
         }
@@ -150,18 +164,10 @@ class Trainer:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on where `state_dict` was taken, compiled or not."""
         self.model.load_state_dict(state["model"])
-        for name, optimizer in self._optimizers.items():
+        for name, optimizer in self.optimizers.items():
             optimizer.load_state_dict(state["optimizers"][name])
         if self._compiled is not None:
             self._compiled.adopt()
         self.batches.load_state_dict(state["batches"])
         self._rng.set_state(state["rng"])
         self.step_index = state["step"]
-
-
-def _peek(batches: Batches) -> Tensor:
-    """The next batch, which will come again."""
-    before = batches.state_dict()
-    x = next(batches)
-    batches.load_state_dict(before)
-    return x

@@ -194,5 +194,5 @@ def test_a_lookahead_draws_anew_and_changes_nothing_but_its_players_loss(whole):
     seeds = [int(seed) for seed in model.seeds]
     # the critic's turn, COUNT further updates, the generator's own turn
     assert len(set(seeds)) == len(seeds) == COUNT + 2
-    counts = {int(held["step"]) for held in trainer._optimizers["critic"].state.values()}
+    counts = {int(held["step"]) for held in trainer.optimizers["critic"].state.values()}
     assert counts == {1}

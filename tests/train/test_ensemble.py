@@ -1,0 +1,175 @@
+"""Stacked lanes against trainers that run alone, in float64."""
+
+import copy
+from typing import Any
+
+import pytest
+import torch
+
+from genbench import create_model
+from genbench.data import Stream, mixture
+from genbench.errors import InputError
+from genbench.train import ensemble as ensembles
+from genbench.train.ensemble import Ensemble, run_together
+from genbench.train.graphs import Untraceable
+from genbench.train.loop import Diverged, Trainer, global_seed
+
+STEPS = 7
+
+
+def normalised():
+    layers = torch.nn.Linear(2, 6), torch.nn.BatchNorm1d(6), torch.nn.ReLU(), torch.nn.Linear(6, 2)
+    return torch.nn.Sequential(*layers)
+
+
+def new_trainer(seed, *, device: str = "cpu", steps: int = STEPS, **config: Any):
+    ring = mixture("ring8")
+    with global_seed(seed):
+        model: Any = create_model("gan", data_shape=(2,), **{"width": 6, "depth": 2, **config})
+    model.to(dtype=torch.float64, device=device)
+    stream = Stream(ring.sample, batch_size=8, seed=seed + 1, dtype=torch.float64, scale=ring.scale)
+    return Trainer(model, stream, steps=steps, seed=seed + 2)
+
+
+def numbers(trainer):
+    tensors = [
+        *trainer.model.state_dict().values(),
+        *(
+            held
+            for optimizer in trainer.optimizers.values()
+            for memory in optimizer.state.values()
+            for held in memory.values()
+        ),
+    ]
+    return torch.cat([tensor.detach().double().flatten().cpu() for tensor in tensors])
+
+
+CASES = {
+    "plain": {},
+    "penalties": {"loss": "relativistic+r1+r2"},
+    "critic steps": {"loss": "wasserstein_gp+critic2"},
+    "clipping": {"loss": "wasserstein"},
+    "spectral norm": {"loss": "hinge+spectral_norm"},
+    "batch norm": {"generator": normalised},
+    "unrolled": {"loss": "non_saturating+unrolled2"},
+    "draws": {"loss": "non_saturating+instance_noise+noisy_labels+dropout"},
+}
+
+
+@pytest.mark.parametrize("config", CASES.values(), ids=CASES)
+def test_a_lane_is_a_trainer_that_runs_alone(config, monkeypatch):
+    monkeypatch.setattr(ensembles, "CHUNK", 3)
+    alone = [new_trainer(seed, **config) for seed in (0, 10)]
+    stacked = [new_trainer(seed, **config) for seed in (0, 10)]
+    lanes = Ensemble(stacked)
+    for part in (2, STEPS - 2):
+        lanes.run(part)
+        assert lanes.settle() == [None, None]
+        for trainer, other in zip(alone, stacked, strict=True):
+            for _ in range(part):
+                trainer.step()
+            assert other.step_index == trainer.step_index
+            # float64 sums in another order, enlarged by Adam's root; noise rounded in float64
+            torch.testing.assert_close(numbers(other), numbers(trainer), rtol=1e-9, atol=1e-12)
+
+
+def test_a_lane_does_not_depend_on_how_many_are_real():
+    def first(count):
+        trainers = [new_trainer(seed) for seed in range(0, 10 * count, 10)]
+        lanes = Ensemble(trainers, lanes=4)
+        lanes.run(STEPS)
+        lanes.settle()
+        return numbers(trainers[0])
+
+    found = [first(count) for count in (1, 2, 4)]
+    assert torch.equal(found[0], found[1]) and torch.equal(found[0], found[2])
+
+
+def test_settled_trainers_go_on_and_stack_again():
+    whole = [new_trainer(seed) for seed in (0, 10)]
+    lanes = Ensemble(whole)
+    lanes.run(STEPS)
+    lanes.settle()
+    parts = [new_trainer(seed) for seed in (0, 10)]
+    lanes = Ensemble(parts)
+    lanes.run(3)
+    lanes.settle()
+    again = [new_trainer(seed) for seed in (5, 15)]
+    for trainer, part in zip(again, parts, strict=True):
+        trainer.load_state_dict(copy.deepcopy(part.state_dict()))
+    lanes = Ensemble(again)
+    lanes.run(STEPS - 3)
+    lanes.settle()
+    for a, b in zip(whole, again, strict=True):
+        assert torch.equal(numbers(a), numbers(b))
+
+
+def test_ensembles_side_by_side_are_ensembles_alone():
+    def trained(together):
+        pairs = [[new_trainer(seed)] for seed in (0, 10)]
+        lanes = [Ensemble(pair) for pair in pairs]
+        if together:
+            run_together(lanes, STEPS)
+        else:
+            for one in lanes:
+                one.run(STEPS)
+        for one in lanes:
+            one.settle()
+        return torch.cat([numbers(pair[0]) for pair in pairs])
+
+    assert torch.equal(trained(True), trained(False))
+
+
+def test_a_lane_that_diverges_stops_alone():
+    def trainers():
+        made = [new_trainer(seed) for seed in (0, 10)]
+        with torch.no_grad():
+            for parameter in made[1].model.phase_parameters("generator"):
+                parameter.fill_(float("inf"))
+        return made
+
+    stacked, alone = trainers(), trainers()
+    lanes = Ensemble(stacked)
+    lanes.run(3)
+    well, broken = lanes.settle()
+    with pytest.raises(Diverged) as caught:
+        alone[1].step()
+    assert well is None and broken is not None and str(broken) == str(caught.value)
+    assert (broken.phase, broken.term, broken.step) == ("critic", "objective", 0)
+    for _ in range(3):
+        alone[0].step()
+    torch.testing.assert_close(numbers(stacked[0]), numbers(alone[0]), rtol=1e-9, atol=1e-12)
+    assert stacked[1].step_index == 0
+
+
+def test_what_cannot_be_stacked_is_refused():
+    with pytest.raises(InputError, match="lanes must be at least the 2 trainers"):
+        Ensemble([new_trainer(0), new_trainer(1)], lanes=1)
+    with pytest.raises(InputError, match="differ in seeds alone"):
+        Ensemble([new_trainer(0), new_trainer(1, betas=(0.5, 0.9))])
+    with pytest.raises(InputError, match="same step of runs of the same length"):
+        Ensemble([new_trainer(0), new_trainer(1, steps=9)])
+    dropout: dict[str, Any] = {
+        "critic": lambda: torch.nn.Sequential(torch.nn.Dropout(), torch.nn.Linear(2, 1))
+    }
+    with pytest.raises(Untraceable, match="torch's own generator"):
+        Ensemble([new_trainer(0, **dropout)])
+    lanes = Ensemble([new_trainer(0)])
+    with pytest.raises(InputError, match="steps must end by 7, got 0 \\+ 8"):
+        lanes.run(STEPS + 1)
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize("config", [{}, {"loss": "wasserstein_gp"}], ids=["plain", "penalty"])
+def test_a_replayed_graph_is_a_trainer_on_the_cpu(config, monkeypatch):
+    monkeypatch.setattr(ensembles, "CHUNK", 3)
+    alone = [new_trainer(seed, **config) for seed in (0, 10)]
+    stacked = [new_trainer(seed, device="cuda", **config) for seed in (0, 10)]
+    lanes = Ensemble(stacked, lanes=3)
+    run_together([lanes], STEPS)
+    assert lanes.settle() == [None, None]
+    for trainer, other in zip(alone, stacked, strict=True):
+        for _ in range(STEPS):
+            trainer.step()
+        # float64, other libraries
+        torch.testing.assert_close(numbers(other), numbers(trainer), rtol=1e-7, atol=1e-9)
