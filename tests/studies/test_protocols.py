@@ -1,27 +1,27 @@
 """Protocols: each can run as it stands, and decides which points a cell trains on."""
 
 from dataclasses import replace
+from itertools import product
 
 import pytest
 import torch
 
 from genbench import create_model
-from genbench.data import mixture
 from genbench.losses import create_loss
 from genbench.protocol import Batch
 from genbench.studies import mode_collapse
 from genbench.studies.protocols import PROTOCOLS
+from genbench.studies.tasks import make_tasks
 
 
 @pytest.mark.parametrize("name", PROTOCOLS)
 def test_a_protocol_can_run_as_it_stands(name):
     protocol = PROTOCOLS[name]
     assert protocol.name == name and protocol.line
-    for data in protocol.data:
-        points = mixture(data)
-        x = points.sample(8, torch.Generator().manual_seed(0)).float()
+    for task, loss in product(make_tasks(protocol.data), protocol.losses):
+        x = task.sample(12, torch.Generator().manual_seed(0)).float()  # 12: packs of 2, 3 and 4
         torch.manual_seed(0)
-        model = create_model("gan", data_shape=tuple(x.shape[1:]), **protocol.model)
+        model = create_model("gan", data_shape=task.data_shape, loss=loss, **protocol.model)
         for phase in model.phases:
             value = model.loss(Batch(x=x, seed=torch.tensor([1])), phase)["loss"]
             assert value.isfinite()
