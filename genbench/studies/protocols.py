@@ -122,8 +122,8 @@ PROTOCOLS = {
     # section 4.2, after Metz et al. 2016, arXiv 1611.02163, section 3.3), on digits of 8x8 pixels
     # and for two cores. Theirs on 28x28: 8 and 2 channels, three levels, latent 256, LeakyReLU(.3),
     # Adam 1e-4 (critic 2e-4), batches of 128 packs, 500,000 steps. There is less to see in 8x8
-    # pixels, so two levels; with 2 channels on them the critic tells nothing apart. The critic learns
-    # ten times as fast as the generator: at twice, both runs wander for 6,000 steps.
+    # pixels, so two levels; with 2 channels on them the critic tells nothing apart. Its rate is ten
+    # times the generator's: at twice, both runs wander for 6,000 steps.
     "stacked": Protocol(
         "stacked",
         "stacked digits: DCGAN, critic a quarter of the generator's size, batches of 64 packs",
