@@ -32,7 +32,7 @@ def tables(rows: Rows) -> dict[tuple[str, str, str], Table]:
     """(op, direction, dtype) -> its table. Errors: BadInput for rows of an older format."""
     found: dict[tuple[str, str, str], Table] = {}
     for (group, variant), row in rows.items():
-        if "metric" in row:
+        if "metric" in row or "objective" in row:
             continue
         if lacking := [name for name in NEEDED if name not in row]:
             raise BadInput(f"{group}, {variant} lacks {', '.join(lacking)}; record it again")
@@ -58,7 +58,7 @@ def page(rows: Rows, source: str, picture: str) -> str:
     for (op, direction, dtype), table in by_table.items():
         half = "" if dtype == "float32" else f", {dtype}"
         lines += ["", f"## {op}, {direction}{half}", "", *table_lines(table)]
-    return "\n".join([*lines, *metric_lines(rows)]) + "\n"
+    return "\n".join([*lines, *metric_lines(rows), *study_lines(rows)]) + "\n"
 
 
 def metric_lines(rows: Rows) -> list[str]:
@@ -73,6 +73,22 @@ def metric_lines(rows: Rows) -> list[str]:
         times = f"{row['median_us'] / ours['median_us']:.1f}" if ours else ""
         cells = [f"{row['median_us'] / 1e6:.3g}", number(row["extra_mib"]), times]
         lines.append(row_line([group, variant, *cells]))
+    return lines
+
+
+def study_lines(rows: Rows) -> list[str]:
+    """A table for the study: seed-steps a second of the machine, and starts of cells."""
+    found = {key: row for key, row in rows.items() if "objective" in row}
+    if not found:
+        return []
+    heads = ["", "variant", "ms a seed-step", "seed-steps a second", "times the best plain loop"]
+    heads += ["first cell starts in s", "later ones"]
+    lines = ["", "## The study", "", row_line(heads), row_line(["---", "---", *["---:"] * 5])]
+    for (group, variant), row in found.items():
+        cells = [f"{row['median_us'] / 1e3:.2f}", f"{row['seed_steps_a_second']:.0f}"]
+        cells.append(f"{row['times_the_best_plain_loop']:.2f}")
+        starts = (row["first_cell_starts_in_s"], row["later_cells_start_in_s"])
+        lines.append(row_line([group, variant, *cells, *map(number, starts)]))
     return lines
 
 

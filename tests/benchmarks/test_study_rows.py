@@ -1,0 +1,43 @@
+"""The study's benchmark: what it compares computes the same, and what a row holds."""
+
+import pytest
+
+from benchmarks.check import Disagreement
+from benchmarks.report import study_lines
+from benchmarks.study import measured
+from benchmarks.study.conftest import extra_info
+from benchmarks.study.measured import ALL, OURS, Measured, losses_of, refuse
+from benchmarks.study.ours import CHECKED, Recorded, trainer
+from benchmarks.study.plain import OBJECTIVES
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_the_plain_loop_computes_what_a_cell_does(objective):
+    cell = trainer(objective, 0, compiled=False)
+    steps = [cell.step() for _ in range(CHECKED)]
+    found = [[float(terms[f"{phase}/loss"]) for phase in cell.model.phases] for terms in steps]
+    truth = losses_of(objective, Recorded(objective, 0))
+    refuse(found, truth)
+    found[-1][0] += 2 * measured.TOLERANCE
+    with pytest.raises(Disagreement, match="first losses are"):
+        refuse(found, truth)
+    with pytest.raises(Disagreement):
+        refuse([[float("nan")] * 2], [[0.0, 0.0]])
+
+
+def test_rows_say_what_the_whole_machine_does():
+    seconds = {
+        "plain loop, 1 thread": [4e-3, 4e-3, 5e-3],
+        "plain loop, 2 threads": [3e-3] * 3,
+        OURS: [1e-3] * 3,
+        ALL: [1.5e-3] * 3,
+    }
+    group = Measured(seconds, {}, start=10.0, again=1.0)
+    rows = {("g", name): extra_info("hinge", name, group) for name in seconds}
+    assert rows["g", ALL]["times_the_best_plain_loop"] == 2
+    assert rows["g", OURS]["seed_steps_a_second"] == 1000
+    assert rows["g", "plain loop, 2 threads"]["threads"] == 2
+    assert rows["g", OURS]["processes"] == 2
+    lines = study_lines(rows)
+    assert any("| 1.50 |" in line and "| 2.00 |" in line for line in lines)
+    assert study_lines({("g", "v"): {"metric": "m"}}) == []
