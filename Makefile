@@ -2,7 +2,7 @@
 # PYTHON=... chooses the interpreter, ARGS=... adds arguments to the command behind a target.
 PYTHON ?= python3
 ARGS ?=
-STUDY_ARGS ?= --seeds 3 --steps 3000
+STUDY_ARGS ?= --seeds 3 --steps 3000 --losses non_saturating least_squares wasserstein_gp relativistic+r1+r2
 RESULTS ?= results/gpu
 BIN := .venv/bin
 # As many test processes as cores, up to four, of one thread each: most tests keep one core busy, and

@@ -97,7 +97,10 @@ def _add_study(commands: Any) -> None:
     study = commands.add_parser("study", help="run a study")
     studies = study.add_subparsers(required=True, metavar="STUDY", parser_class=_Parser)
     command = studies.add_parser("mode-collapse", help="which objective drops modes")
-    command.add_argument("--data", nargs="+", metavar="NAME", help="see genbench datasets")
+    command.add_argument(
+        "--data", nargs="+", metavar="NAME", help="see genbench datasets, or a file of rows"
+    )
+    command.add_argument("--modes", metavar="FILE", help="of a data file: .npz, means and sigma")
     command.add_argument("--losses", nargs="+", metavar="NAME", help="see genbench losses")
     command.add_argument("--seeds", type=int, default=6, metavar="N", help="default: 6")
     command.add_argument("--steps", type=int, metavar="N", help="default: the protocol's")
@@ -147,7 +150,9 @@ def _add_evaluate(commands: Any) -> None:
     )
     command.add_argument("--weights", metavar="PATH", help="of the extractor: a file or folder")
     command.add_argument("--trust", action="store_true", help="run a TorchScript --features file")
-    command.add_argument("--modes", metavar="NAME", help="ring8, grid25 or FILE.npz: means, sigma")
+    command.add_argument(
+        "--modes", metavar="NAME", help="a mixture's name or FILE.npz: means, sigma"
+    )
     command.add_argument("--k", type=int, metavar="N", help="neighbours; default: each metric's")
     command.add_argument("--interval", action="store_true", help="a 95 %% interval for every score")
     command.add_argument(
@@ -197,7 +202,9 @@ def _study(arguments: argparse.Namespace) -> int:
         name: getattr(arguments, name)
         for name in ("seeds", "steps", "protocol", "out", "device", "dtype", "compile", "workers")
     }
-    options.update({k: getattr(arguments, k) for k in ("data", "losses") if getattr(arguments, k)})
+    options.update(
+        {k: getattr(arguments, k) for k in ("data", "modes", "losses") if getattr(arguments, k)}
+    )
     if arguments.backend is None:
         result = mode_collapse(**options, progress=for_terminal())
     else:

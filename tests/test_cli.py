@@ -193,3 +193,23 @@ def test_a_closed_pipe_is_no_traceback():
     command = f"{sys.executable} -m genbench losses | true"
     done = subprocess.run(command, shell=True, capture_output=True, text=True)
     assert done.stderr == ""
+
+
+def test_a_file_of_points_is_judged_by_the_modes_that_are_given(capsys, tmp_path, monkeypatch):
+    rng = np.random.default_rng(0)
+    means = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+    points = means[rng.integers(3, size=600)] + 0.03 * rng.normal(size=(600, 2))
+    np.save(tmp_path / "points.npy", points)
+    np.savez(tmp_path / "modes.npz", means=means, sigma=0.03)
+    monkeypatch.chdir(tmp_path)
+    arguments = ["--losses", "hinge", "--seeds", "1", "--steps", "2", "--out", "out"]
+    code, _, err = run(
+        capsys, "study", "mode-collapse", "--data", "points.npy", "--modes", "modes.npz", *arguments
+    )
+    assert code == 0, err
+    row = json.loads((tmp_path / "out" / "rows.jsonl").read_text())
+    assert row["mode_count"] == 3 and row["floor"]["high_quality"] > 0.95
+    code, _, err = run(
+        capsys, "study", "mode-collapse", "--data", "ring8", "--modes", "modes.npz", *arguments
+    )
+    assert (code, err) == (2, "genbench: modes: only a file or an array takes them, got ring8\n")

@@ -13,6 +13,7 @@ from typing import Any
 from genbench import __version__, files
 from genbench.errors import InputError
 from genbench.ops.backend import build_info
+from genbench.studies.tasks.base import SCORES
 
 ROW = "row.json"
 _ROOMS = ("ops", "nets", "losses", "models", "metrics", "data", "train", "studies")
@@ -106,9 +107,9 @@ _NEEDED = {"data": str, "loss": str, "model": str, "protocol": str, "status": st
 _SCORES = ("modes", "modes_held", "high_quality", "kl", "kl_off_mode")
 _NUMBERS = (
     *("seed", "steps", "diverged_step"),
-    *_SCORES,
-    *(f"best_{name}" for name in ("step", *_SCORES)),
-    *("mode_count", "seconds", "precision", "recall", "density", "coverage"),
+    *SCORES,
+    *(f"best_{name}" for name in ("step", *SCORES)),
+    *("mode_count", "seconds"),
 )
 _OPTIONAL = {"key": str, "curve": list} | dict.fromkeys(
     ("floor", "specification", "versions", "conventions"), dict

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ class StudyResult:
 def mode_collapse(
     *,
     data: Any = None,
+    modes: Any = None,
     losses: Any = None,
     generator: Function | None = None,
     critic: Function | None = None,
@@ -49,8 +51,9 @@ def mode_collapse(
     """Train every loss on every data set with every seed and report which modes each one holds.
 
     Args:
-        data: names, `genbench.data.Mixture`s or arrays (N, ...), one, several or a dict of them;
-            an array without known modes is judged by k-means bins and neighbours.
+        data: names, `genbench.data.Mixture`s, arrays (N, ...) or files of them, one, several or a
+            dict; without known modes they are judged by k-means bins and neighbours.
+        modes: of the arrays and files: a Mixture, its name or an .npz with means (K, d) and sigma.
         losses: names ("relativistic+r1+r2") or callables `loss(critic, *, real, fake, phase, seed)`
             -> 0-d tensor or dict that holds "loss", one, several or a dict of named ones; phase is
             "critic" or "generator", seed an int64 (1,) tensor for `genbench.ops`.
@@ -74,20 +77,26 @@ def mode_collapse(
     chosen = look_up_protocol(protocol)
     place = {"device": device, "dtype": dtype, "compile": compile}
     plan = Plan(chosen, steps=steps, config=config or {}, **place)
-    tasks = make_tasks(chosen.data if data is None else data)
+    tasks = make_tasks(chosen.data if data is None else data, modes=modes)
     named = name_losses(chosen.losses if losses is None else losses)
     networks = {"generator": generator, "critic": critic}
     plan.check(tasks, named, networks)
-    out = Path(out).absolute()
+    with _claimed(Path(out).absolute()) as folder:
+        cells, functions = plan.cells(tasks, named, networks, seeds=seeds, out=folder)
+        Driver(folder, cells, progress or Progress(), functions).run(workers or _cores())
+        rows = write_rows(folder)
+        return StudyResult(rows, write_report(folder, rows), folder)
+
+
+@contextmanager
+def _claimed(out: Path) -> Iterator[Path]:
+    """`out` as a study's folder that no other study uses meanwhile."""
     open_study(out)
     with files.claim(out / "lock") as held:
         if not held:
             raise InputError(f"out: '{out}' is in use by another study; choose another --out")
-        cells, functions = plan.cells(tasks, named, networks, seeds=seeds, out=out)
         files.remove_leftovers(out)
-        Driver(out, cells, progress or Progress(), functions).run(workers or _cores())
-        rows = write_rows(out)
-        return StudyResult(rows, write_report(out, rows), out)
+        yield out
 
 
 def _cores() -> int:

@@ -44,7 +44,9 @@ def compiled_row(eager, out, stop_at=None):
             report=lambda step: done.append(step),
         )
         assert stopped is None and done[-1] == stop_at
-    return run_cell(cell, out)
+    row = run_cell(cell, out)
+    assert row is not None
+    return row
 
 
 def test_an_eager_and_a_compiled_cell_agree(eager, tmp_path):
