@@ -81,32 +81,25 @@ class Ensemble:
         self, x: Tensor, states: Sequence[State]
     ) -> tuple[Function, list[tuple[int, str]]]:
         """(state, numbers, seeds, xs) -> [fine, terms, state] of all lanes; the terms' names."""
-        names: list[tuple[int, str]] = []
-        keys = set()
+        lanes = [_Lane(step, state) for step, state in zip(self._steps, states, strict=True)]
+        step, state = self._steps[0], states[0]
         with ops.backend("reference"):  # plain operations, which vmap takes apart
-            for step, state in zip(self._steps, states, strict=True):
-                length = len(state.tensors())
-
-                def pure(*tensors: Tensor, step=step, state=state, length=length) -> list[Tensor]:
-                    numbers, seeds, *xs = tensors[length:]
-                    new, turns, fine = step(state.filled(tensors[:length]), numbers, xs, seeds)
-                    names[:] = [(i, name) for i, terms in enumerate(turns) for name in terms]
-                    terms = [term for terms in turns for term in terms.values()]
-                    return [fine, *terms, *new.tensors()]
-
-                arguments = [*state.tensors(), *example(step, x)]
-                # what works in place, or into `out`, has no rule of vmap
-                graph = trace(functionalize(trace(pure, arguments)), arguments)
-                keys.add(graph_key(graph))
-        if len(keys) > 1:
+            graphs = [
+                trace(lane, [*state.tensors(), *example(lane.step, x)])
+                for lane, state in zip(lanes, states, strict=True)
+            ]
+        if len(set(map(graph_key, graphs))) > 1:
             raise InputError("trainers must differ in seeds alone: their steps are not the same")
-        if draws(graph):
+        if draws(graphs[0]):
             raise Untraceable(
                 "the step cannot be stacked: it draws from torch's own generator, not batch.seed"
             )
-        numbers_at = length
-        dims = tuple(None if i == numbers_at else 0 for i in range(length + 2 + len(step.turns)))
-        return vmap(graph, in_dims=dims), names
+        # what works in place, or into `out`, has no rule of vmap
+        arguments = [*state.tensors(), *example(step, x)]
+        graph = trace(functionalize(graphs[0]), arguments)
+        numbers_at = len(state.tensors())
+        dims = tuple(None if i == numbers_at else 0 for i in range(len(arguments)))
+        return vmap(graph, in_dims=dims), lanes[0].names
 
     def _tables(self, x: Tensor, lanes: int) -> None:
         """What steps read on the device, and the counters by which they find it."""
@@ -231,6 +224,23 @@ class Ensemble:
             if not own["loss"].isfinite():
                 return Diverged.of(phase, own, index)
         raise AssertionError("a lane died with finite losses")
+
+
+class _Lane:
+    """A step as a function of a flat list of tensors: (*state, numbers, seeds, *xs) -> [whether
+    every loss is finite, *terms, *state]; `names`: turn and name of each of these terms."""
+
+    def __init__(self, step: Step, state: State) -> None:
+        self.step = step
+        self._state = state
+        self.names: list[tuple[int, str]] = []
+
+    def __call__(self, *tensors: Tensor) -> list[Tensor]:
+        length = len(self._state.tensors())
+        numbers, seeds, *xs = tensors[length:]
+        new, turns, fine = self.step(self._state.filled(tensors[:length]), numbers, xs, seeds)
+        self.names = [(i, name) for i, terms in enumerate(turns) for name in terms]
+        return [fine, *(term for terms in turns for term in terms.values()), *new.tensors()]
 
 
 def run_together(ensembles: Sequence[Ensemble], steps: int) -> None:
