@@ -27,13 +27,19 @@ def quality_is_suspicious(row: Row) -> bool:
 
 def remarks(group: Group, loss: str) -> list[str]:
     """Short sentences on a loss, for people; none where there is nothing to say."""
+    rows, said = group.of(loss), faults(group, loss)
+    if off := [row["spread"] for row in rows if spread_is_off(row)]:
+        between = f"{min(off):.2f}" + (f" to {max(off):.2f}" if len(off) > 1 else "")
+        said.append(f"spread {between} in {len(off)} of {len(rows)} seeds, not 1 within 15 %")
+    return said
+
+
+def faults(group: Group, loss: str) -> list[str]:
+    """What speaks against a loss's numbers: runs that diverged, quality that cannot be."""
     rows = group.of(loss)
     said = []
     if diverged := group.diverged(loss):
         said.append(f"diverged in {diverged} of {len(rows)} seeds")
-    if off := [row["spread"] for row in rows if spread_is_off(row)]:
-        between = f"{min(off):.2f}" + (f" to {max(off):.2f}" if len(off) > 1 else "")
-        said.append(f"spread {between} in {len(off)} of {len(rows)} seeds, not 1 within 15 %")
     if high := sum(map(quality_is_suspicious, rows)):
         said.append(f"quality above the floor in {high} of {len(rows)} seeds: under-dispersed")
     return said

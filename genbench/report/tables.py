@@ -8,7 +8,7 @@ from textwrap import fill
 from genbench.report.columns import Column, narrowed, used_columns
 from genbench.report.compare import leaders
 from genbench.report.groups import Group
-from genbench.report.remarks import remarks
+from genbench.report.remarks import faults, spread_is_off
 from genbench.report.statistics import format_interval
 
 WIDTH = 100  # characters of a terminal
@@ -84,8 +84,11 @@ def _text_table(group: Group) -> str:
 
 
 def _foot(group: Group) -> list[str]:
-    said = [(loss, "; ".join(remarks(group, loss))) for loss in group.losses]
+    said = [(loss, "; ".join(faults(group, loss))) for loss in group.losses]
     lines = [verdict(group), *(f"{shortened(loss)}: {text}." for loss, text in said if text)]
+    off = [(loss, sum(map(spread_is_off, group.of(loss)))) for loss in group.losses]
+    if told := [f"{shortened(x)} ({n} of {len(group.of(x))} seeds)" for x, n in off if n]:
+        lines.append(f"Spread not 1 within 15 %: {', '.join(told)}.")
     if (duel := leaders(group)) is not None:
         sure = "settled" if duel.result.settled else "not settled"
         pair = f"{shortened(duel.first)} minus {shortened(duel.second)}"
