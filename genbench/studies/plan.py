@@ -91,9 +91,9 @@ class Plan:
         The functions are those that no other process can import.
         """
         cells, functions = [], {}
+        saved = [(task, save_task(task, out / "data")) for task in tasks]
         for seed in range(seeds):
-            for task in tasks:
-                path = save_task(task, out / "data")
+            for task, path in saved:
                 for name, loss in losses.items():
                     own = {k: f for k, f in {**networks, "loss": loss}.items() if callable(f)}
                     spec = self._specification(task, name, loss, own) | {"seed": seed}
