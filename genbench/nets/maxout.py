@@ -6,12 +6,12 @@ PacGAN's critic on the plane has three layers of 200 units of 5 pieces (Lin et a
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from itertools import pairwise
+from typing import Any
 
 from torch import Tensor, nn
 
+from genbench.nets.mlp import MLP
 from genbench.nets.weights import draw_normal
 
 PIECES = 5
@@ -30,27 +30,17 @@ class Maxout(nn.Module):
         return self.linear(x).unflatten(1, (-1, self.pieces)).amax(dim=2)
 
 
-class MaxoutMLP(nn.Module):
+class MaxoutMLP(MLP):
     """Maxout layers and a linear output: x (n, *input_shape) -> (n, *output_shape).
 
     `slope` changes nothing: the largest piece is the only nonlinearity.
     """
 
     def __init__(
-        self,
-        input_shape: Sequence[int],
-        output_shape: Sequence[int],
-        *,
-        width: int,
-        depth: int,
-        slope: float = 0.0,
+        self, input_shape: Sequence[int], output_shape: Sequence[int], **sizes: Any
     ) -> None:
-        super().__init__()
-        sizes = [math.prod(input_shape), *[width] * depth]
-        layers = [Maxout(rows, columns) for rows, columns in pairwise(sizes)]
-        self.layers = nn.Sequential(*layers, nn.Linear(sizes[-1], math.prod(output_shape)))
-        self.output_shape = tuple(output_shape)
+        super().__init__(input_shape, output_shape, **sizes)
         draw_normal(self, std=STD)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.layers(x.flatten(1)).unflatten(1, self.output_shape)
+    def hidden(self, rows: int, columns: int, *, slope: float) -> list[nn.Module]:
+        return [Maxout(rows, columns)]

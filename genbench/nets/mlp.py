@@ -13,6 +13,7 @@ class MLP(nn.Module):
     """Linear layers with LeakyReLU(slope) between (0: ReLU); flattens its input, shapes its output.
 
     x (n, *input_shape) -> (n, *output_shape). Weights as torch.nn.Linear initialises them.
+    A kind with other layers between overrides `hidden`.
     """
 
     def __init__(
@@ -26,11 +27,17 @@ class MLP(nn.Module):
     ) -> None:
         super().__init__()
         sizes = [math.prod(input_shape), *[width] * depth]
-        layers: list[nn.Module] = []
-        for rows, columns in pairwise(sizes):
-            layers += [nn.Linear(rows, columns), nn.LeakyReLU(slope)]
+        layers = [
+            layer
+            for rows, columns in pairwise(sizes)
+            for layer in self.hidden(rows, columns, slope=slope)
+        ]
         self.layers = nn.Sequential(*layers, nn.Linear(sizes[-1], math.prod(output_shape)))
         self.output_shape = tuple(output_shape)
+
+    def hidden(self, rows: int, columns: int, *, slope: float) -> list[nn.Module]:
+        """The layers from one width to the next."""
+        return [nn.Linear(rows, columns), nn.LeakyReLU(slope)]
 
     def forward(self, x: Tensor) -> Tensor:
         return self.layers(x.flatten(1)).unflatten(1, self.output_shape)

@@ -6,19 +6,19 @@ follows ALI (Dumoulin et al. 2016, arXiv 1606.00704). Batch norm: Ioffe 2015, ar
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from itertools import pairwise
+from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 
+from genbench.nets.mlp import MLP
 from genbench.nets.weights import draw_normal
 
 STD = 0.02
 MOMENTUM = 0.05  # of the running statistics that evaluation uses
 
 
-class MLPBatchNorm(nn.Module):
+class MLPBatchNorm(MLP):
     """Linear layers with batch norm and LeakyReLU(slope) between (0: ReLU, as published).
 
     x (n, *input_shape) -> (n, *output_shape). In training rows of a batch depend on each other and
@@ -26,26 +26,14 @@ class MLPBatchNorm(nn.Module):
     """
 
     def __init__(
-        self,
-        input_shape: Sequence[int],
-        output_shape: Sequence[int],
-        *,
-        width: int,
-        depth: int,
-        slope: float = 0.0,
+        self, input_shape: Sequence[int], output_shape: Sequence[int], **sizes: Any
     ) -> None:
-        super().__init__()
-        sizes = [math.prod(input_shape), *[width] * depth]
-        layers: list[nn.Module] = []
-        for rows, columns in pairwise(sizes):
-            layers += [
-                nn.Linear(rows, columns, bias=False),  # batch norm would take a bias away again
-                nn.BatchNorm1d(columns, momentum=MOMENTUM),
-                nn.LeakyReLU(slope),
-            ]
-        self.layers = nn.Sequential(*layers, nn.Linear(sizes[-1], math.prod(output_shape)))
-        self.output_shape = tuple(output_shape)
+        super().__init__(input_shape, output_shape, **sizes)
         draw_normal(self, std=STD)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.layers(x.flatten(1)).unflatten(1, self.output_shape)
+    def hidden(self, rows: int, columns: int, *, slope: float) -> list[nn.Module]:
+        return [
+            nn.Linear(rows, columns, bias=False),  # batch norm would take a bias away again
+            nn.BatchNorm1d(columns, momentum=MOMENTUM),
+            nn.LeakyReLU(slope),
+        ]
