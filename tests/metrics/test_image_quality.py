@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from draws import scored_in_many_ways
 from hypothesis import given
 from hypothesis import strategies as st
 from skimage.metrics import peak_signal_noise_ratio
@@ -69,18 +70,7 @@ def test_range_order_flips_and_symmetry(seed, channels, side, scale):
 
 def test_threads_batches_layouts_and_arrays_do_not_matter(monkeypatch):
     a, b = bytes_of(60, 3, 41, 37) / 255, bytes_of(60, 3, 41, 37, seed=1) / 255
-    found = []
-    for threads in (1, 2):
-        torch.set_num_threads(threads)
-        found.append(psnr_each(real=a, fake=b, data_range=1.0))
-    torch.set_num_threads(1)
-    channels_last = a.to(memory_format=torch.channels_last)
-    found.append(psnr_each(real=channels_last, fake=b.numpy(), data_range=1))
-    found.append(
-        torch.cat([psnr_each(real=a[i:][:1], fake=b[i:][:1], data_range=1) for i in range(60)])
-    )
-    monkeypatch.setattr(pixels, "_BLOCK_VALUES", 20_000)
-    found.append(psnr_each(real=a, fake=b, data_range=1.0))
+    found = scored_in_many_ways(psnr_each, a, b, monkeypatch)
     assert all(values.equal(found[0]) for values in found)
 
 

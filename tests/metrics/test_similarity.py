@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from draws import scored_in_many_ways
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
@@ -15,7 +16,6 @@ from genbench.metrics import (
     ms_ssim,
     ms_ssim_each,
     ms_ssim_estimate,
-    pixels,
     ssim,
     ssim_each,
     ssim_estimate,
@@ -170,18 +170,7 @@ def test_symmetry_order_range_and_flips(metric, seed, height, width):
 @pytest.mark.parametrize("metric", METRICS)
 def test_threads_batches_layouts_and_arrays_do_not_matter(metric, monkeypatch):
     a, b = (x / 255 for x in noisy(12, 3, 53, 47))
-    found = []
-    for threads in (1, 2):
-        torch.set_num_threads(threads)
-        found.append(metric(real=a, fake=b, data_range=1.0))
-    torch.set_num_threads(1)
-    channels_last = a.to(memory_format=torch.channels_last)
-    found.append(metric(real=channels_last, fake=b.numpy(), data_range=1))
-    found.append(
-        torch.cat([metric(real=a[i:][:1], fake=b[i:][:1], data_range=1) for i in range(12)])
-    )
-    monkeypatch.setattr(pixels, "_BLOCK_VALUES", 20_000)
-    found.append(metric(real=a, fake=b, data_range=1.0))
+    found = scored_in_many_ways(metric, a, b, monkeypatch)
     assert all(values.equal(found[0]) for values in found)
 
 
