@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from genbench import files
+from genbench.errors import InputError
 from genbench.report.gallery import BUDGET, Samples, gallery
 from genbench.report.groups import Group, group_rows, overall
 from genbench.report.page import render_page
@@ -18,18 +19,27 @@ from genbench.report.pictures import curves, heat_map, samples_picture
 from genbench.report.tables import text_report
 from genbench.studies.phases import phase_portraits
 from genbench.studies.repeat import command
-from genbench.studies.rows import read_rows
+from genbench.studies.rows import ROWS, read_rows
 
 PAGE = "report.html"
 
 
-def write_report(out: Path, rows: Sequence[dict[str, Any]], *, notes: Sequence[str] = ()) -> str:
-    """Write `report.html` and the PNG pictures of `rows` into `out`; returns the tables as text."""
+def write_report(
+    out: Path,
+    rows: Sequence[dict[str, Any]],
+    *,
+    notes: Sequence[str] = (),
+    kept: Path | None = None,
+) -> str:
+    """Write `report.html` and the PNG pictures of `rows` into `out`; returns the tables as text.
+
+    kept: the study's folder that holds the cells' samples, if it is not `out`.
+    """
     groups = group_rows(rows)
     pictures: dict[str, bytes] = {"heatmap.png": heat_map(groups, overall(groups))}
     galleries: dict[str, dict[str, Any]] = {}
     for group in groups:
-        samples = _samples(out, group)
+        samples = _samples(kept or out, group)
         if (picture := samples_picture(group, samples)) is not None:
             pictures[f"samples-{group.slug}.png"] = picture
         if (picture := curves(group)) is not None:
@@ -49,26 +59,37 @@ def write_report(out: Path, rows: Sequence[dict[str, Any]], *, notes: Sequence[s
     return text_report(groups)
 
 
-def rewrite_report(out: Path) -> tuple[str, int]:
-    """`write_report` from `out/rows.jsonl`; returns the tables and the number of damaged lines."""
-    rows, bad = read_rows(out)
-    notes = [f"{bad} damaged lines of rows.jsonl were left out"] if bad else []
-    return write_report(out, rows, notes=notes), bad
+def rewrite_report(source: Path, out: Path | None = None) -> tuple[str, int]:
+    """`write_report` from the rows of a study's folder or a .jsonl file.
+
+    out: gets the page; None: the study's folder itself. Returns the tables and the number of
+    damaged lines. Raises InputError for a file without `out`, or one that holds no row.
+    """
+    whole = source.is_dir()
+    out = source if out is None and whole else out
+    if out is None:
+        raise InputError(f"report: '{source}' is a file of rows: its page needs --out DIR")
+    rows, bad = read_rows(source / ROWS if whole else source)
+    notes = [f"{bad} damaged lines of {ROWS} were left out"] if bad else []
+    try:
+        return write_report(out, rows, notes=notes, kept=source if whole else source.parent), bad
+    except OSError as error:
+        raise InputError(f"report: cannot write '{out}' ({error.strerror}); use --out") from error
 
 
-def _samples(out: Path, group: Group) -> Samples:
+def _samples(study: Path, group: Group) -> Samples:
     """Where a group's samples lie: the frames of its cells, or else their last samples alone."""
     digest = Path(str(group.specified("data_digest") or "")[:16]).name
     paths: dict[str, dict[int, Path]] = {}
     for row in group.rows:
         # a row must not choose a folder
         if key := Path(str(row.get("key") or "")).name:
-            paths[row["key"]] = _frames(out / "cells" / key, row["steps"])
+            paths[row["key"]] = _frames(study / "cells" / key, row["steps"])
     return Samples(
-        truth=_load(out / "data" / f"{digest}.npz") or {},
+        truth=_load(study / "data" / f"{digest}.npz") or {},
         steps={key: sorted(found) for key, found in paths.items()},
         load=lambda key, step: _numbers(_load(paths[key][step])),
-        last=lambda key: _numbers(_load(out / "cells" / Path(key).name / "samples.npy")),
+        last=lambda key: _numbers(_load(study / "cells" / Path(key).name / "samples.npy")),
     )
 
 

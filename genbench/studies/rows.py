@@ -59,12 +59,11 @@ def write_rows(out: Path) -> list[dict[str, Any]]:
     return Rows(out).rows()
 
 
-def read_rows(out: Path) -> tuple[list[dict[str, Any]], int]:
-    """The valid rows of `out/rows.jsonl`, and the number of lines that are not.
+def read_rows(path: Path) -> tuple[list[dict[str, Any]], int]:
+    """The valid rows of a file of rows, and the number of lines that are not.
 
     Raises InputError when the file is missing or holds no valid row.
     """
-    path = out / ROWS
     try:
         lines = path.read_bytes().splitlines()
     except OSError as error:

@@ -116,7 +116,7 @@ def test_rows_are_collected_sorted_and_without_the_damaged(tmp_path):
     (tmp_path / "cells" / "d").mkdir()
     (tmp_path / "cells" / "d" / "row.json").write_text("{")
     assert [row["key"] for row in write_rows(tmp_path)] == ["b", "a", "c"]
-    rows, bad = read_rows(tmp_path)
+    rows, bad = read_rows(tmp_path / "rows.jsonl")
     assert [row["key"] for row in rows] == ["b", "a", "c"] and bad == 0
 
 
@@ -152,16 +152,16 @@ def test_a_row_that_is_gone_again_is_not_added(tmp_path):
 def test_bad_lines_are_counted(tmp_path):
     lines = [json.dumps(ROW), "{", "", "[1]", json.dumps({**ROW, "seed": 1})]
     (tmp_path / "rows.jsonl").write_text("\n".join(lines))
-    rows, bad = read_rows(tmp_path)
+    rows, bad = read_rows(tmp_path / "rows.jsonl")
     assert len(rows) == 2 and bad == 2
 
 
 def test_no_valid_row_is_an_error(tmp_path):
     with pytest.raises(InputError, match="cannot read"):
-        read_rows(tmp_path)
+        read_rows(tmp_path / "rows.jsonl")
     (tmp_path / "rows.jsonl").write_text("{\n[]\n")
     with pytest.raises(InputError, match=r"no valid row \(2 damaged lines\)"):
-        read_rows(tmp_path)
+        read_rows(tmp_path / "rows.jsonl")
 
 
 def take(path, got, everybody_answered):
