@@ -104,6 +104,10 @@ def _add_study(commands: Any) -> None:
     command.add_argument("--losses", nargs="+", metavar="NAME", help="see genbench losses")
     command.add_argument("--seeds", type=int, default=6, metavar="N", help="default: 6")
     command.add_argument("--steps", type=int, metavar="N", help="default: the protocol's")
+    command.add_argument("--batch", type=int, metavar="N", help="default: the protocol's")
+    command.add_argument(
+        "--set", nargs="+", metavar="KEY=VALUE", help="constants, such as learning_rate=1e-3"
+    )
     command.add_argument("--protocol", default="quick", metavar="P", help="default: quick")
     command.add_argument(
         "--out", default="runs/mode-collapse", metavar="DIR", help="default: %(default)s"
@@ -120,7 +124,8 @@ def _add_study(commands: Any) -> None:
 
 def _add_report(commands: Any) -> None:
     command = commands.add_parser("report", help="rewrite a study's page from its rows")
-    command.add_argument("folder", metavar="DIR")
+    command.add_argument("source", metavar="DIR|FILE", help="a study's folder, or a file of rows")
+    command.add_argument("--out", metavar="DIR", help="gets the page; default: the study's folder")
     command.set_defaults(command=_report)
 
 
@@ -193,6 +198,20 @@ def _list(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _settings(pairs: Sequence[str]) -> dict[str, Any]:
+    """KEY=VALUE by key; a value is JSON where it reads as JSON, else text."""
+    found: dict[str, Any] = {}
+    for pair in pairs:
+        key, equals, text = pair.partition("=")
+        if not (key and equals):
+            raise InputError(f"set: must be KEY=VALUE, got '{pair}'")
+        try:
+            found[key] = json.loads(text)
+        except ValueError:
+            found[key] = text
+    return found
+
+
 def _study(arguments: argparse.Namespace) -> int:
     from genbench.ops.backend import backend
     from genbench.report.progress import for_terminal
@@ -200,11 +219,12 @@ def _study(arguments: argparse.Namespace) -> int:
 
     options = {
         name: getattr(arguments, name)
-        for name in ("seeds", "steps", "protocol", "out", "device", "dtype", "compile", "workers")
+        for name in ("seeds", "steps", "batch", "protocol", "out", "device", "dtype", "compile")
     }
     options.update(
         {k: getattr(arguments, k) for k in ("data", "modes", "losses") if getattr(arguments, k)}
     )
+    options.update(workers=arguments.workers, config=_settings(arguments.set or []))
     if arguments.backend is None:
         result = mode_collapse(**options, progress=for_terminal())
     else:
@@ -218,8 +238,9 @@ def _study(arguments: argparse.Namespace) -> int:
 def _report(arguments: argparse.Namespace) -> int:
     from genbench.studies.pages import rewrite_report
 
-    out = Path(arguments.folder)
-    table, bad = rewrite_report(out)
+    source = Path(arguments.source)
+    out = source if arguments.out is None else Path(arguments.out)
+    table, bad = rewrite_report(source, None if arguments.out is None else out)
     if bad:
         print(f"left out {bad} damaged lines of rows.jsonl", file=sys.stderr)
     print(table, end="")

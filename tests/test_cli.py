@@ -112,6 +112,35 @@ def test_report_counts_damaged_lines(capsys, study, tmp_path):
     assert code == 2 and "no valid row (1 damaged lines)" in err and len(err.splitlines()) == 1
 
 
+def test_report_of_a_file_of_rows(capsys, study, tmp_path):
+    (tmp_path / "kept.jsonl").write_bytes((study / "rows.jsonl").read_bytes())
+    code, table, err = run(capsys, "report", tmp_path / "kept.jsonl", "--out", tmp_path / "page")
+    assert code == 0 and err == "" and "perfect sampler" in table
+    assert (tmp_path / "page" / "report.html").exists()
+    code, again, _ = run(capsys, "report", study, "--out", tmp_path / "other")
+    assert code == 0 and again.splitlines()[:-1] == table.splitlines()[:-1]
+    assert list((tmp_path / "other").glob("samples-*.png"))  # of the study's cells
+    code, _, err = run(capsys, "report", tmp_path / "kept.jsonl")
+    assert code == 2 and len(err.splitlines()) == 1 and "needs --out DIR" in err
+    code, _, err = run(capsys, "report", study, "--out", tmp_path / "kept.jsonl")
+    assert code == 2 and len(err.splitlines()) == 1 and "use --out" in err
+
+
+@pytest.mark.parametrize("pair", ["width", "=3"])
+def test_a_constant_without_a_value(capsys, tmp_path, pair):
+    code, _, err = run(capsys, "study", "mode-collapse", "--out", tmp_path / "x", "--set", pair)
+    assert (
+        code == 2 and len(err.splitlines()) == 1 and f"set: must be KEY=VALUE, got '{pair}'" in err
+    )
+    assert not (tmp_path / "x").exists()
+
+
+def test_a_wrong_constant(capsys, tmp_path):
+    for pair, told in (("widht=3", "widht"), ("width=wide", "width must be a whole number")):
+        code, _, err = run(capsys, "study", "mode-collapse", "--out", tmp_path / "x", "--set", pair)
+        assert code == 2 and len(err.splitlines()) == 1 and told in err
+
+
 def test_sample_draws_the_cell_again(capsys, study, tmp_path):
     cell = next((study / "cells").iterdir())
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):

@@ -110,7 +110,7 @@ def _prepare(cell: Cell, own: dict[str, Any]) -> _Run:
     scale = task.scale if spec["standardise"] else 1.0
     stream = Stream(
         _sampler(task, spec),
-        batch_size=spec["batch_size"],
+        batch_size=spec["batch_size"] * spec["packs"],
         seed=derived_seed(spec["seed"], "data"),
         scale=scale,
         dtype=dtype,

@@ -39,6 +39,7 @@ def mode_collapse(
     critic: Function | None = None,
     seeds: int = 6,
     steps: int | None = None,
+    batch: int | None = None,
     out: str | Path = "runs/mode-collapse",
     protocol: str = "quick",
     config: Mapping[str, Any] | None = None,
@@ -61,6 +62,7 @@ def mode_collapse(
             (n, ...) and (n, ...) -> logits; None: the protocol's MLPs.
         seeds: how many; seed s has the same initial weights and data order for every loss.
         steps: generator updates; None: the protocol's.
+        batch: points in a batch, or packs of them where the protocol counts so; None: its own.
         out: the study's folder; finished cells in it are kept, interrupted ones go on.
         protocol: a name in `genbench.studies.protocols.PROTOCOLS`, which has data and losses too.
         config: fields of the model's Config that replace the protocol's.
@@ -73,10 +75,10 @@ def mode_collapse(
     Returns a StudyResult. Raises InputError for bad input, KeyboardInterrupt on Ctrl-C after every
     running cell has saved a checkpoint, CellFailed for a cell that cannot run.
     """
-    check_counts(seeds=seeds, steps=steps, workers=workers)
+    check_counts(seeds=seeds, steps=steps, batch=batch, workers=workers)
     chosen = look_up_protocol(protocol)
     place = {"device": device, "dtype": dtype, "compile": compile}
-    plan = Plan(chosen, steps=steps, config=config or {}, **place)
+    plan = Plan(chosen, steps=steps, batch=batch, config=config or {}, **place)
     tasks = make_tasks(chosen.data if data is None else data, modes=modes)
     named = name_losses(chosen.losses if losses is None else losses)
     networks = {"generator": generator, "critic": critic}

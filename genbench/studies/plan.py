@@ -32,6 +32,7 @@ class Plan:
         protocol: Protocol,
         *,
         steps: int | None,
+        batch: int | None,
         config: Mapping[str, Any],
         device: Any,
         dtype: str,
@@ -44,7 +45,7 @@ class Plan:
             "protocol": protocol.name,
             "steps": protocol.steps if steps is None else int(steps),
             "samples": protocol.samples,
-            "batch_size": protocol.batch_size,
+            "batch_size": protocol.batch_size if batch is None else int(batch),
             "batch_of_packs": protocol.batch_of_packs,
             "evaluations": protocol.evaluations,
             "points": protocol.points,
@@ -66,11 +67,11 @@ class Plan:
     ) -> None:
         """Refuses networks, constants and packs that do not fit, before anything is written."""
         for name, loss in losses.items():
-            size, packing = self.protocol.batch_size, _packing(loss)
+            size, packing = self.common["batch_size"], _packing(loss)
             if size % packing and not self.protocol.batch_of_packs:
                 raise InputError(
                     f"losses: '{name}' packs {packing} points, which must divide the batch of "
-                    f"{size} that protocol '{self.protocol.name}' has"
+                    f"{size} points"
                 )
         for task in tasks:
             for loss in losses.values():
@@ -116,7 +117,7 @@ class Plan:
             "samples": max(self.protocol.samples, task.least_samples),
             "loss": name,
             "objective": loss if isinstance(loss, str) else None,
-            "batch_size": self.protocol.batch_size * packs,
+            "packs": packs,
             "compiled": self._compiles(own),
             "identity": {part: identity(part, function) for part, function in own.items()},
         }

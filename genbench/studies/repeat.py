@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from typing import Any
 
@@ -18,10 +19,13 @@ def command(row: dict[str, Any]) -> str:
     """
     spec = row.get("specification") or {}
     named = {name: spec[name] for name in _OPTIONS if spec.get(name) is not None}
+    protocol = PROTOCOLS.get(str(spec.get("protocol")))
+    if protocol is not None and spec.get("batch_size", protocol.batch_size) != protocol.batch_size:
+        named["batch"] = spec["batch_size"]
     if "compiled" in spec:
         named["compile"] = "on" if spec["compiled"] else "off"
-    plain = not spec.get("identity") and row["data"] in CATALOG and not _own_config(spec)
-    return _shell(row, named) if plain else _call(row, spec, named)
+    plain = not spec.get("identity") and row["data"] in CATALOG
+    return _shell(row, spec, named) if plain else _call(row, spec, named)
 
 
 def _own_config(spec: dict[str, Any]) -> dict[str, Any]:
@@ -36,10 +40,13 @@ def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def _shell(row: dict[str, Any], named: dict[str, Any]) -> str:
+def _shell(row: dict[str, Any], spec: dict[str, Any], named: dict[str, Any]) -> str:
     parts = ["--data", row["data"], "--losses", row["loss"], "--seeds", row["seed"] + 1]
     options = [part for name, value in named.items() for part in (f"--{name}", value)]
-    return shlex.join(map(str, ["genbench", "study", "mode-collapse", *parts, *options]))
+    pairs = [f"{name}={json.dumps(value)}" for name, value in _own_config(spec).items()]
+    constants = ["--set", *pairs] if pairs else []
+    words = ["genbench", "study", "mode-collapse", *parts, *options, *constants]
+    return shlex.join(map(str, words))
 
 
 def _call(row: dict[str, Any], spec: dict[str, Any], named: dict[str, Any]) -> str:

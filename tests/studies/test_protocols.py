@@ -7,8 +7,11 @@ import pytest
 import torch
 
 from genbench import create_model
+from genbench.data import Stream
+from genbench.errors import InputError
 from genbench.losses import create_loss
 from genbench.protocol import Batch
+from genbench.report.groups import group_rows
 from genbench.studies import mode_collapse
 from genbench.studies.protocols import PROTOCOLS
 from genbench.studies.tasks import make_tasks
@@ -105,12 +108,32 @@ def test_a_batch_may_count_packs(tmp_path, monkeypatch, packs):
     """PacGAN's batch is 100 rows of the critic: packing 3 draws 300 points."""
     fields = {"batch_size": 12, "samples": 50, "evaluations": 1, "batch_of_packs": packs}
     monkeypatch.setitem(PROTOCOLS, "tiny", replace(PROTOCOLS["quick"], name="tiny", **fields))
+    draw, seen = Stream.__next__, []
+
+    def recording(stream):
+        seen.append(draw(stream))
+        return seen[-1]
+
+    monkeypatch.setattr(Stream, "__next__", recording)
     losses = {n: create_loss(n) for n in ("hinge", "hinge+packing3")}
     options = {"data": "ring8", "losses": losses, "seeds": 1, "steps": 2}
     result = mode_collapse(protocol="tiny", out=tmp_path, **options)
-    sizes = {row["loss"]: row["specification"]["batch_size"] for row in result.rows}
-    assert sizes == {"hinge": 12, "hinge+packing3": 36 if packs else 12}
+    assert [len(x) for x in seen] == [12] * 4 + [36 if packs else 12] * 4
     assert {row["status"] for row in result.rows} == {"ok"}
+    assert len(group_rows(result.rows)) == 1  # packed or not, they stand in one table
+
+
+def test_a_batch_of_another_size_is_another_table(tmp_path):
+    options = {"data": "ring8", "losses": ["hinge", "hinge+packing2"], "seeds": 1, "steps": 2}
+    mode_collapse(out=tmp_path, **options)
+    mode_collapse(out=tmp_path, batch=6, **options)
+    rows = mode_collapse(out=tmp_path, batch=6, config={"width": 9}, **options).rows
+    titles = [group.title.partition("steps, ")[2] for group in group_rows(rows)]
+    assert len(rows) == 6 and [title.split(",")[0] for title in sorted(titles)] == [
+        *("batch_size 128", "batch_size 6", "batch_size 6"),
+    ]
+    with pytest.raises(InputError, match="packs 2 points, which must divide the batch of 7 points"):
+        mode_collapse(out=tmp_path / "odd", batch=7, **options)
 
 
 def test_pacgan_goes_400_times_through_its_points():

@@ -5,7 +5,7 @@ import shlex
 
 import pytest
 
-from genbench.cli import _parser
+from genbench.cli import _parser, _settings
 from genbench.studies.protocols import PROTOCOLS
 from genbench.studies.repeat import command
 
@@ -38,9 +38,16 @@ def call(text):
     return ast.unparse(parsed.func), {k.arg: ast.unparse(k.value) for k in parsed.keywords}
 
 
-def test_own_constants_need_python():
+def test_own_constants_on_the_command_line():
+    own = {"weight": 2.0, "critic": "maxout", "critic_width": None, "betas": [0.5, 0.9]}
+    words = shlex.split(command(row(config={**SPEC["config"], **own}, batch_size=32)))
+    parsed = vars(_parser().parse_args(words[1:]))
+    assert _settings(parsed["set"]) == own and parsed["batch"] == 32
+
+
+def test_own_functions_need_python():
     config = {**SPEC["config"], "weight": 2.0}
-    name, keywords = call(command(row(config=config)))
+    name, keywords = call(command(row(config=config, identity={"critic": "y"})))
     assert name == "genbench.studies.mode_collapse"
     assert keywords["config"] == "{'weight': 2.0}" and keywords["data"] == "'ring8'"
     assert keywords["seeds"] == "4" and keywords["steps"] == "40"
