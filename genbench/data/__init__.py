@@ -9,6 +9,7 @@ from genbench.catalog import Entry
 if TYPE_CHECKING:
     from genbench.data.mixtures import Mixture, mixture
     from genbench.data.samples import Samples, open_samples
+    from genbench.data.seeded import SeededStream
     from genbench.data.streams import Stream
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "STACKED",
     "Mixture",
     "Samples",
+    "SeededStream",
     "Stream",
     "mixture",
     "open_samples",
@@ -73,6 +75,10 @@ def __getattr__(name: str) -> Any:
         from genbench.data.streams import Stream
 
         return Stream
+    if name == "SeededStream":
+        from genbench.data.seeded import SeededStream
+
+        return SeededStream
     if name in ("Samples", "open_samples"):
         from genbench.data import samples
 

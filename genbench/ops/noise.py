@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -114,6 +115,13 @@ def fold_seed(seed: Tensor, index: int) -> Tensor:
         raise TypeError(f"index must be an int, got {index!r}")
     step = (index * _GOLDEN + 2**63) % 2**64 - 2**63
     return torch.cat([seed[:1] + step, seed[1:]])
+
+
+def fold_seeds(seed: int, first: int, count: int) -> Tensor:
+    """int64 (count, 1) on the CPU: `fold_seed` of a seed, an int64, by first, first + 1, ..."""
+    indices = np.arange(first, first + count, dtype=np.uint64)  # unsigned: NumPy's wraps around
+    keys = indices * np.uint64(_GOLDEN) + np.uint64(seed % 2**64)
+    return torch.from_numpy(keys.view(np.int64)).unsqueeze(1)
 
 
 def resolve_seed(
