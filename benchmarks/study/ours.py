@@ -44,7 +44,7 @@ class Recorded:
         self.draws = []
         for _ in range(CHECKED):
             real, other = next(found.batches), next(found.batches)
-            seeds = found._seeds(2)
+            seeds = found.seeds(2)
             shape = (len(real), QUICK.model["latent_dim"])
             critic_z, generator_z = (ops.normal(shape, seed=fold_seed(s, 0)) for s in seeds)
             alpha = ops.uniform((len(real), 1), seed=fold_seed(seeds[0], 1))

@@ -98,7 +98,7 @@ class Trainer:
         return [self._eager_turn(turn, phase) for turn, phase in enumerate(self.model.phases)]
 
     def _eager_turn(self, turn: int, phase: str) -> dict[str, Tensor]:
-        x, seed = next(self.batches), self._seeds(1)[0]
+        x, seed = next(self.batches), self.seeds(1)[0]
         done = self.step_index / self.steps
         batch = Batch(x=x, seed=seed.to(x.device), done=done)
         # Dropout and its like draw from torch's global generator: give it the batch's seed.
@@ -125,7 +125,7 @@ class Trainer:
 
     def _compiled_turns(self) -> list[dict[str, Tensor]]:
         assert self._compiled is not None
-        xs, seeds = self.draw()
+        xs, seeds = self._draw()
         turns, fine = self._compiled(self.step_index, self.steps, xs, seeds.to(xs[0].device))
         if not fine:
             found = zip(self.model.phases, turns, strict=True)
@@ -133,10 +133,10 @@ class Trainer:
             raise Diverged.of(phase, terms, self.step_index)
         return turns
 
-    def draw(self) -> tuple[list[Tensor], Tensor]:
+    def _draw(self) -> tuple[list[Tensor], Tensor]:
         """A batch for each turn of the next step, and their seeds, int64 (turns, 1) on the CPU."""
         xs = [next(self.batches) for _ in self.model.phases]
-        return xs, self._seeds(len(xs))
+        return xs, self.seeds(len(xs))
 
     def peek(self) -> Tensor:
         """The next batch, which will come again."""
@@ -145,8 +145,9 @@ class Trainer:
         self.batches.load_state_dict(before)
         return x
 
-    def _seeds(self, count: int) -> Tensor:
-        """int64 (count, 1): the same numbers at once as one after the other."""
+    def seeds(self, count: int) -> Tensor:
+        """int64 (count, 1) on the CPU: those of the next turns, which count as drawn; the same
+        numbers at once as one after the other."""
         return torch.randint(2**63 - 1, (count, 1), generator=self._rng)
 
     def state_dict(self) -> dict[str, Any]:

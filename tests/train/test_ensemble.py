@@ -7,11 +7,12 @@ import pytest
 import torch
 
 from genbench import create_model
-from genbench.data import Stream, mixture
+from genbench.data import SeededStream, Stream, mixture
+from genbench.data.seeded import MixtureSource, RowSource
 from genbench.errors import InputError
 from genbench.train import ensemble as ensembles
 from genbench.train.ensemble import Ensemble, run_together
-from genbench.train.graphs import Untraceable
+from genbench.train.graphs import Untraceable, compiler_found
 from genbench.train.loop import Diverged, Trainer, global_seed
 
 STEPS = 7
@@ -22,12 +23,15 @@ def normalised():
     return torch.nn.Sequential(*layers)
 
 
-def new_trainer(seed, *, device: str = "cpu", steps: int = STEPS, **config: Any):
+def new_trainer(
+    seed, *, source: Any = None, device: str = "cpu", steps: int = STEPS, **config: Any
+):
     ring = mixture("ring8")
     with global_seed(seed):
         model: Any = create_model("gan", data_shape=(2,), **{"width": 6, "depth": 2, **config})
     model.to(dtype=torch.float64, device=device)
-    stream = Stream(ring.sample, batch_size=8, seed=seed + 1, dtype=torch.float64, scale=ring.scale)
+    about: dict[str, Any] = {"dtype": torch.float64, "device": device, "scale": ring.scale}
+    stream = SeededStream(source or MixtureSource(ring), batch_size=8, seed=seed + 1, **about)
     return Trainer(model, stream, steps=steps, seed=seed + 2)
 
 
@@ -80,15 +84,26 @@ def test_a_lane_is_a_trainer_that_runs_alone(config, monkeypatch):
             torch.testing.assert_close(numbers(other), numbers(trainer), rtol=1e-9, atol=1e-12)
 
 
-def test_a_lane_does_not_depend_on_how_many_are_real():
-    def first(count):
-        trainers = [new_trainer(seed) for seed in range(0, 10 * count, 10)]
-        lanes = Ensemble(trainers, lanes=4)
+def own_rows(seed):
+    """A seed's training set."""
+    rng = torch.Generator().manual_seed(seed)
+    return RowSource(torch.rand(40, 2, generator=rng, dtype=torch.float64), shared=False)
+
+
+def test_a_lane_does_not_depend_on_how_many_are_real_and_has_its_own_data():
+    def last(*places):
+        trainers = [new_trainer(place, source=own_rows(place)) for place in places]
+        lanes = Ensemble(trainers, lanes=4, places=places)
         lanes.run(STEPS)
         lanes.settle()
-        return numbers(trainers[0])
+        return numbers(trainers[-1])
 
-    assert torch.equal(first(1), first(3))
+    alone, among = last(3), last(1, 0, 3)
+    assert torch.equal(alone, among)
+    trainer = new_trainer(3, source=own_rows(3))
+    for _ in range(STEPS):
+        trainer.step()
+    torch.testing.assert_close(among, numbers(trainer), rtol=1e-9, atol=1e-12)
 
 
 def test_settled_trainers_go_on_and_stack_again():
@@ -128,11 +143,33 @@ def test_a_lane_that_diverges_stops_alone():
     assert stacked[1].step_index == 0
 
 
+def counting_loss():
+    """Keeps something: a step traced at one moment is not the step of another."""
+    calls = []
+
+    def loss(critic, *, real, fake, phase, seed):
+        calls.append(phase)
+        return critic(fake).mean() * len(calls)
+
+    return loss
+
+
 def test_what_cannot_be_stacked_is_refused():
     with pytest.raises(InputError, match="lanes must be at least the 2 trainers"):
         Ensemble([new_trainer(0), new_trainer(1)], lanes=1)
-    with pytest.raises(InputError, match="differ in seeds alone"):
-        Ensemble([new_trainer(0), new_trainer(1, betas=(0.5, 0.9))])
+    with pytest.raises(InputError, match="places must be a lane below 2 for each"):
+        Ensemble([new_trainer(0)], lanes=2, places=[2])
+    for other in (new_trainer(1, betas=(0.5, 0.9)), new_trainer(1, width=5)):
+        with pytest.raises(InputError, match="differ in seeds alone: their steps"):
+            Ensemble([new_trainer(0), new_trainer(2), other])
+    with pytest.raises(InputError, match="traced twice it is not the same"):
+        Ensemble([new_trainer(0), new_trainer(1, loss="hinge")])
+    with pytest.raises(Untraceable, match="traced twice it is not the same"):
+        Ensemble([new_trainer(0, loss=counting_loss())])
+    trainer = new_trainer(0)
+    trainer.batches = Stream(mixture("ring8").sample, batch_size=8, seed=0)
+    with pytest.raises(InputError, match="batches: must be a SeededStream to be stacked, got Str"):
+        Ensemble([trainer])
     with pytest.raises(InputError, match="same step of runs of the same length"):
         Ensemble([new_trainer(0), new_trainer(1, steps=9)])
     dropout: dict[str, Any] = {
@@ -143,6 +180,28 @@ def test_what_cannot_be_stacked_is_refused():
     lanes = Ensemble([new_trainer(0)])
     with pytest.raises(InputError, match="steps must end by 7, got 0 \\+ 8"):
         lanes.run(STEPS + 1)
+
+
+@pytest.mark.slow  # compiles for a minute
+@pytest.mark.skipif(not compiler_found(), reason="no C++ compiler")
+def test_a_compiled_stack_is_the_stack(monkeypatch):
+    monkeypatch.setattr(ensembles, "CHUNK", 3)
+    pairs = [[new_trainer(seed) for seed in (0, 10)] for _ in range(2)]
+    with torch.no_grad():
+        for trainers in pairs:
+            for parameter in trainers[1].model.phase_parameters("generator"):
+                parameter.fill_(float("inf"))  # the second lane ends at once
+    plain, compiled = (
+        Ensemble(trainers, lanes=3, compiled=compiled)
+        for trainers, compiled in zip(pairs, (False, True), strict=True)
+    )
+    for lanes in (plain, compiled):
+        lanes.run(STEPS)
+    assert list(map(str, plain.settle())) == list(map(str, compiled.settle()))
+    for one, other in zip(*pairs, strict=True):
+        assert one.step_index == other.step_index
+        # float64 sums in another order, enlarged by Adam's root
+        torch.testing.assert_close(numbers(one), numbers(other), rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.cuda
