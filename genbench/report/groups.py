@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -67,7 +68,7 @@ def group_rows(rows: Sequence[Row]) -> list[Group]:
     for row in _tell_apart(rows):
         found.setdefault(repr(_comparable(row)), []).append(row)
     named: dict[str, list[list[Row]]] = {}
-    for members in found.values():
+    for members in map(_seeds_once, found.values()):
         first = members[0]
         name = f"{first['data']}-{first['protocol']}-{first['steps']}"
         # a row must not choose a folder, nor a name that is too long for one
@@ -98,17 +99,37 @@ def _title(members: Sequence[Row], alike: Sequence[Sequence[Row]]) -> str:
 
 
 def _tell_apart(rows: Sequence[Row]) -> list[Row]:
-    """Rows whose loss names its source too, where functions of one name differ."""
+    """Rows whose loss names its source too, where functions or objectives of one name differ."""
 
     def source(row: Row) -> str:
-        return ((row.get("specification") or {}).get("identity") or {}).get("loss") or ""
+        specification = row.get("specification") or {}
+        own = (specification.get("identity") or {}).get("loss") or ""
+        return own[:6] or str(specification.get("objective") or row["loss"])
 
     sources: dict[str, set[str]] = {}
     for row in rows:
         sources.setdefault(row["loss"], set()).add(source(row))
     return [
-        {**row, "loss": f"{row['loss']}@{source(row)[:6]}"}
-        if len(sources[row["loss"]]) > 1
+        {**row, "loss": f"{row['loss']}@{source(row)}"} if len(sources[row["loss"]]) > 1 else row
+        for row in rows
+    ]
+
+
+def _seeds_once(rows: Sequence[Row]) -> list[Row]:
+    """Rows of a group, whose loss says "(eager)" where the same seed was run compiled as well.
+
+    They are one sample of the seed, not two.
+    """
+
+    def compiled(row: Row) -> bool:
+        return bool((row.get("specification") or {}).get("compiled"))
+
+    seeds = {(row["loss"], row["seed"]) for row in rows if compiled(row)}
+    eager = [row for row in rows if not compiled(row)]
+    twice = {row["loss"] for row in eager if (row["loss"], row["seed"]) in seeds}
+    return [
+        {**row, "loss": f"{row['loss']} (eager)"}
+        if row["loss"] in twice and not compiled(row)
         else row
         for row in rows
     ]
@@ -123,7 +144,8 @@ def _ranking(rows: Sequence[Row]) -> list[str]:
             sum(row[key] or 0.0 for row in mine) / len(mine)
             for key in ("modes_held", "high_quality")
         )
-        return (-held, -quality, mean_interval(row["kl"] for row in mine).mean or 0.0, loss)
+        kl = mean_interval(row["kl"] for row in mine).mean
+        return (-held, -quality, math.inf if kl is None else kl, loss)
 
     return sorted({row["loss"] for row in rows}, key=rank)
 

@@ -67,6 +67,34 @@ def test_functions_of_one_name_are_told_apart():
     assert sorted(group.losses) == ["mine@000000", "mine@111111"]
 
 
+def test_objectives_under_one_label_are_told_apart():
+    rows = [row("a", 0, specification={"objective": name}) for name in ("hinge", "minimax")]
+    (group,) = group_rows(rows)
+    assert sorted(group.losses) == ["a@hinge", "a@minimax"]
+
+
+def test_a_seed_run_compiled_and_eagerly_counts_once():
+    rows = [
+        row(loss, seed, held, specification={"compiled": compiled})
+        for loss, seed, held, compiled in [
+            ("hinge", 0, 8, True), ("hinge", 1, 6, True), ("hinge", 0, 7, False),
+            ("mine", 0, 5, False), ("mine", 1, 5, False),  # beside compiled ones, as own losses are
+        ]
+    ]  # fmt: skip
+    (group,) = group_rows(rows)
+    assert set(group.losses) == {"hinge", "hinge (eager)", "mine"}
+    assert group.interval("hinge", "modes_held").n == 2 and group.whole("hinge") == 1
+    assert [r["modes_held"] for r in group.of("hinge (eager)")] == [7]
+    assert [r["seed"] for r in group.of("mine")] == [0, 1]
+
+
+def test_a_loss_without_any_kl_is_not_the_best_in_it():
+    nothing = {"held": 0, "high_quality": None}
+    rows = [row("alive", **nothing, kl=6.9), row("dead", **nothing, kl=None, status="diverged")]
+    (group,) = group_rows(rows)
+    assert group.losses == ["alive", "dead"]
+
+
 def test_text_report_reads():
     text = text_report(group_rows(ROWS))
     assert "ring8, protocol quick, 100 steps" in text and "perfect sampler" in text
