@@ -134,12 +134,31 @@ def identity(argument: str, part: str | Function | None) -> str | None:
     """What enters a cell's key: a catalog name, or the digest of all that a function holds.
 
     That is its code with constants, defaults and closure, a partial's arguments, an object's
-    attributes; not what it looks up in its module when it runs. Raises InputError for values that
-    have no lasting text.
+    attributes, its class and that class's own bases; not what it looks up in its module when it
+    runs. Raises InputError for values that have no lasting text.
     """
     if part is None or isinstance(part, str):
         return part
     return files.sha256(_description(argument, part, ()).encode())[:16]
+
+
+_CODE = (types.FunctionType, staticmethod, classmethod, property)
+_DATA = (type(None), bool, int, float, complex, str, bytes, Mapping, set, frozenset, list, tuple)
+
+
+def _of_class(kind: type) -> list[Any]:
+    """A class's functions and constants by name, and the classes of the user's that it extends."""
+    own = {
+        name: value
+        for name, value in vars(kind).items()
+        if isinstance(value, _CODE)
+        or (isinstance(value, (*_DATA, torch.Tensor, np.ndarray)) and not name.startswith("__"))
+    }
+    return [own, [b for b in kind.__bases__ if b.__module__.split(".")[0] not in _NOT_OWN]]
+
+
+# Their versions stand in the row.
+_NOT_OWN = ("builtins", "torch", "abc", "typing")
 
 
 def _description(argument: str, value: Any, inside: tuple[int, ...]) -> str:
@@ -162,7 +181,9 @@ def _description(argument: str, value: Any, inside: tuple[int, ...]) -> str:
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(inner, value))}]"
     if isinstance(value, types.CodeType):
-        return f"code {value.co_code.hex()} {inner(value.co_consts)} {inner(value.co_names)}"
+        # arguments come by keyword, so their order in the code says who is who
+        taken = value.co_varnames[: value.co_argcount + value.co_kwonlyargcount]
+        return f"code {value.co_code.hex()} {inner([value.co_consts, value.co_names, taken])}"
     if isinstance(value, functools.partial):
         return f"partial {inner([value.func, value.args, value.keywords])}"
     if isinstance(value, types.MethodType):
@@ -171,8 +192,11 @@ def _description(argument: str, value: Any, inside: tuple[int, ...]) -> str:
         held = [cell.cell_contents for cell in value.__closure__ or ()]
         return f"function {inner([value.__code__, value.__defaults__, value.__kwdefaults__, held])}"
     if isinstance(value, type) and value.__module__ != "builtins" and "__code__" not in dir(value):
-        own = {k: v for k, v in vars(value).items() if isinstance(v, types.FunctionType)}
-        return f"class {value.__module__}.{value.__qualname__} {inner(own)}"
+        return f"class {value.__module__}.{value.__qualname__} {inner(_of_class(value))}"
+    if isinstance(value, staticmethod | classmethod):
+        return f"{type(value).__name__} {inner(value.__func__)}"
+    if isinstance(value, property):
+        return f"property {inner(value.fget)}"
     if isinstance(value, types.ModuleType | types.BuiltinFunctionType | type):
         return f"{getattr(value, '__module__', '')}.{value.__name__}"
     if isinstance(value, torch.dtype | torch.device):

@@ -54,6 +54,53 @@ def typed(text):
     return names["loss"]
 
 
+def by_class(factor):
+    class Loss:
+        strength = factor
+
+        def __call__(self, critic, *, real, fake, phase, seed):
+            return self.strength * critic(fake).mean()
+
+    return Loss()
+
+
+def by_base(factor):
+    class Base:
+        @staticmethod
+        def scaled(value):
+            return factor * value
+
+    class Loss(Base):
+        def __call__(self, critic, *, real, fake, phase, seed):
+            return self.scaled(critic(fake).mean())
+
+    return Loss()
+
+
+def by_property(factor):
+    class Loss:
+        @property
+        def strength(self):
+            return factor
+
+        def __call__(self, critic, *, real, fake, phase, seed):
+            return self.strength * critic(fake).mean()
+
+    return Loss()
+
+
+def by_sign(factor):
+    """Functions whose code differs in nothing but the order of their arguments."""
+
+    def up(critic, *, real, fake, phase, seed):
+        return critic(real).mean() - critic(fake).mean()
+
+    def down(critic, *, fake, real, phase, seed):
+        return critic(fake).mean() - critic(real).mean()
+
+    return up if factor == 1 else down
+
+
 def with_default(factor):
     def loss(critic, *, real, fake, phase, seed, factor=factor):
         return factor * critic(fake).mean()
@@ -66,6 +113,10 @@ def with_default(factor):
     [
         scaled,
         Scaled,
+        by_class,
+        by_base,
+        by_property,
+        by_sign,
         with_default,
         lambda factor: functools.partial(scaled(1.0), factor),
         lambda factor: Scaled(factor).__call__,
