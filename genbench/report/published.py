@@ -34,7 +34,8 @@ def _tables() -> dict[str, Any]:
 
 
 def published(group: Group) -> list[Published]:
-    """Lines on the group's data; with the difference to ours where protocol and loss are theirs."""
+    """Lines on the group's data; with the difference to ours where protocol, data and loss are
+    theirs: a ring of another sigma, or other digits, have nothing to be subtracted."""
     data = str(group.rows[0]["data"])
     return [_line(group, entry) for entry in _tables()["entries"] if concerns(entry, data)]
 
@@ -46,11 +47,13 @@ def concerns(entry: dict[str, Any], data: str) -> bool:
 
 def _line(group: Group, entry: dict[str, Any]) -> Published:
     source = _tables()["sources"][entry["source"]]
-    same = entry["protocol"] == group.rows[0]["protocol"] and entry["loss"] in group.losses
+    first = group.rows[0]
+    theirs = entry["protocol"] == first["protocol"] and first["data"] in source["ours"]
+    same = theirs and entry["loss"] in group.losses
     notes = ["read from a figure"] if entry["from_figure"] else []
     notes += [entry["note"]] if entry["note"] else []
-    if same and entry["steps"] not in (None, group.rows[0]["steps"]):
-        notes.append(f"published after {entry['steps']:,} steps, ours {group.rows[0]['steps']:,}")
+    if same and entry["steps"] not in (None, first["steps"]):
+        notes.append(f"published after {entry['steps']:,} steps, ours {first['steps']:,}")
     if same and "caveat" in source:
         notes.append(source["caveat"])
     values, differences = {}, {}

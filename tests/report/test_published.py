@@ -7,6 +7,7 @@ from importlib import resources
 import pytest
 from study_rows import row
 
+from genbench.data import CATALOG
 from genbench.report.groups import group_rows
 from genbench.report.page import render_page
 from genbench.report.published import concerns, published
@@ -41,7 +42,7 @@ def test_lines_stand_beside_their_data_alone():
 
 def test_a_difference_needs_the_same_protocol_and_loss():
     assert not any(line.differences for line in beside(protocol="quick"))
-    lines = beside(protocol="pacgan", steps=40_000, modes=7)
+    lines = beside(data="ring8-pacgan", protocol="pacgan", steps=40_000, modes=7)
     (mine,) = [line for line in lines if line.differences]
     assert (mine.method, mine.values["modes"], mine.values["high_quality"]) == (
         "GAN", "6.3 (0.5)", "98.2 (0.2)",
@@ -51,13 +52,36 @@ def test_a_difference_needs_the_same_protocol_and_loss():
     assert "published after 400,000 steps, ours 40,000" in mine.notes
 
 
+@pytest.mark.parametrize(
+    ("data", "protocol", "differences"),
+    [
+        ("ring8-pacgan", "pacgan", 1),
+        ("grid25", "pacgan", 1),
+        ("ring8", "pacgan", 0),  # sigma .05, theirs is .01
+        ("grid25-wgan_gp", "pacgan", 0),  # all over 2.828
+        ("stacked-digits", "pacgan", 0),  # 8x8 digits and points' networks, theirs are MNIST's
+        ("stacked-digits", "veegan", 0),
+        ("ring8", "veegan", 1),
+    ],
+)
+def test_a_difference_needs_the_same_data(data, protocol, differences):
+    lines = beside(data=data, protocol=protocol)
+    assert lines and sum(bool(line.differences) for line in lines) == differences
+
+
+def test_data_that_are_theirs_exist():
+    assert {name for source in TABLES["sources"].values() for name in source["ours"]} <= set(
+        CATALOG
+    )
+
+
 def test_a_scoring_without_networks_says_so():
     (mine,) = [line for line in beside(protocol="veegan") if line.differences]
     assert mine.method == "GAN" and mine.notes[-1].startswith("the paper gives no networks")
 
 
 def test_the_page_keeps_them_in_a_table_of_their_own():
-    page = render_page(group_rows([row(protocol="pacgan")]))
+    page = render_page(group_rows([row(protocol="pacgan", data="ring8-pacgan")]))
     ranking, theirs = page.split("Published on this data")
     assert "1712.04086" in theirs and "1712.04086" not in ranking
     assert "PacGAN2" not in ranking and "modes +1.7" in theirs
