@@ -53,11 +53,12 @@ def test_a_penalty_is_the_mean_of_its_samples(name, shape):
 
 
 def test_dragan_stays_around_the_real_points():
-    real, fake = 3 * draw(4000, 2, key=1) + 1, draw(4000, 2, key=2) + 50
+    wide = torch.tensor([3.0, 0.1])
+    real, fake = wide * draw(4000, 2, key=1) + 1, draw(4000, 2, key=2) + 50
     _, asked = penalised("dragan", (2,), real, fake)
     delta = asked[-1] - real
-    # half the batch's deviation, 8,000 draws: 5 relative standard errors of .8 %
-    assert delta.std().item() == pytest.approx(0.5 * real.std().item(), rel=0.04)
+    # half the whole batch's deviation in both, 4,000 draws: 4 relative standard errors of 1.1 %
+    assert delta.std(0).tolist() == pytest.approx([0.5 * real.std().item()] * 2, rel=0.045)
     assert abs(delta.mean().item()) < 5 * delta.std().item() / 8000**0.5
     assert abs(torch.corrcoef(torch.stack([delta[:, 0], real[:, 0]]))[0, 1]) < 5 / 4000**0.5
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 from small_gan import SEED, gan, points, shown
 
+from genbench import ops
 from genbench.errors import InputError
 from genbench.losses.adversarial import create_loss
 from genbench.protocol import Batch
@@ -171,6 +172,17 @@ def test_dropout_is_active_when_training_and_when_sampling(training):
     assert not torch.allclose(draws[0], plain.sample(50, torch.Generator().manual_seed(1)))
 
 
+def test_the_samplers_generator_draws_the_masks():
+    def blind():  # to latents: what differs is dropped
+        network = torch.nn.Sequential(torch.nn.Linear(2, 16), torch.nn.Linear(16, 2))
+        torch.nn.init.zeros_(network[0].weight)
+        return network
+
+    model = gan("hinge+dropout", generator=blind)
+    draws = [model.sample(5, torch.Generator().manual_seed(s)) for s in (1, 1, 2)]
+    assert torch.equal(draws[0], draws[1]) and not torch.equal(draws[0], draws[2])
+
+
 def test_dropout_draws_from_the_batch_alone():
     model = gan("hinge+dropout")
     values = []
@@ -181,6 +193,29 @@ def test_dropout_draws_from_the_batch_alone():
         values.append(model.loss(batch, "generator")["loss"])
         assert torch.equal(state, torch.get_rng_state())
     assert torch.equal(values[0], values[1]) and not torch.equal(values[0], values[2])
+
+
+@pytest.mark.parametrize("part", ["gp", "dragan"])
+@pytest.mark.parametrize(("labels", "count"), [("noisy_labels+flips", 4), ("flips", 2)])
+def test_no_two_draws_share_their_noise(monkeypatch, part, labels, count):
+    drawn = []  # key and stream of each
+
+    def noted(name):
+        draw = getattr(ops, name)
+
+        def call(*arguments, **options):
+            if "seed" in options:  # a penalty draws its points by stream 0, dragan's beforehand
+                drawn.append((options["seed"].item(), options.get("stream", 0)))
+            return draw(*arguments, **options)
+
+        monkeypatch.setattr(ops, name, call)
+
+    model = gan(f"least_squares+{part}+{labels}+instance_noise+dropout+uniform_latent")
+    for name in ("uniform", "normal", "gradient_penalty"):
+        noted(name)
+    model.loss(Batch(x=points(4), seed=SEED), "critic")
+    # latents, masks of two layers, instance noise of both kinds of points, the penalty's points
+    assert len(drawn) == 1 + 2 + 2 + 1 + count and len(set(drawn)) == len(drawn)
 
 
 def test_a_copied_model_keeps_its_own_dropout():
