@@ -66,11 +66,18 @@ class Config:
             number = isinstance(value, int | float) and not isinstance(value, bool)
             if not (number and math.isfinite(value) and value >= low):
                 raise InputError(f"{name} must be a finite number >= {low:g}, got {value!r}")
+        _check_betas(self.betas)
         _check_shape(self.data_shape)
         for player in ("generator", "critic"):
             look_up(NETWORKS, getattr(self, player), argument=player)
         if not isinstance(self.loss, str) and not callable(self.loss):
             raise InputError(f"loss must be a name or a callable, got {self.loss!r}")
+
+
+def _check_betas(betas: Any) -> None:
+    pair = betas if isinstance(betas, tuple | list) and len(betas) == 2 else (None,)
+    if not all(type(beta) in (int, float) and 0 <= beta < 1 for beta in pair):
+        raise InputError(f"betas must be two numbers from 0 to below 1, got {betas!r}")
 
 
 def _check_shape(shape: Any) -> None:
