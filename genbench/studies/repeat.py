@@ -24,7 +24,8 @@ def command(row: dict[str, Any]) -> str:
         named["batch"] = spec["batch_size"]
     if "compiled" in spec:
         named["compile"] = "on" if spec["compiled"] else "off"
-    plain = not spec.get("identity") and row["data"] in CATALOG
+    labelled = spec.get("objective") not in (None, row["loss"])
+    plain = not spec.get("identity") and row["data"] in CATALOG and not labelled
     return _shell(row, spec, named) if plain else _call(row, spec, named)
 
 
@@ -41,7 +42,7 @@ def _plain(value: Any) -> Any:
 
 
 def _shell(row: dict[str, Any], spec: dict[str, Any], named: dict[str, Any]) -> str:
-    parts = ["--data", row["data"], "--losses", row["loss"], "--seeds", row["seed"] + 1]
+    parts = ["--data", _data(row), "--losses", row["loss"], "--seeds", row["seed"] + 1]
     options = [part for name, value in named.items() for part in (f"--{name}", value)]
     pairs = [f"{name}={json.dumps(value)}" for name, value in _own_config(spec).items()]
     constants = ["--set", *pairs] if pairs else []
@@ -49,11 +50,18 @@ def _shell(row: dict[str, Any], spec: dict[str, Any], named: dict[str, Any]) -> 
     return shlex.join(map(str, words))
 
 
+def _data(row: dict[str, Any]) -> str:
+    """Its name; a row knows the folder of a user's digits by their content alone."""
+    return "stacked-mnist=FOLDER" if row["data"] == "stacked-mnist" else row["data"]
+
+
 def _call(row: dict[str, Any], spec: dict[str, Any], named: dict[str, Any]) -> str:
     """What is the user's own stands as its name: the row knows its content by a digest alone."""
     own = spec.get("identity") or {}
-    data = repr(row["data"]) if row["data"] in CATALOG else f"{{{row['data']!r}: ...}}"
-    loss = f"{{{row['loss']!r}: ...}}" if "loss" in own else repr(row["loss"])
+    data = repr(_data(row)) if row["data"] in CATALOG else f"{{{row['data']!r}: ...}}"
+    label, objective = row["loss"], spec.get("objective")
+    loss = repr(label if objective in (None, label) else {label: objective})
+    loss = f"{{{label!r}: ...}}" if "loss" in own else loss
     networks = [f"{name}=..." for name in ("generator", "critic") if name in own]
     rest = [f"{name}={value!r}" for name, value in named.items() if name != "backend"]
     config = [f"config={changed!r}"] if (changed := _own_config(spec)) else []

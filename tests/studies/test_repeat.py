@@ -63,6 +63,18 @@ def test_own_names_are_quoted(hostile):
     assert shlex.split(command(row(loss=hostile)))[6] == hostile
 
 
+def test_a_label_stands_with_its_objective():
+    name, keywords = call(command(row(loss="mine", objective="hinge+r1")))
+    assert name == "genbench.studies.mode_collapse"
+    assert ast.literal_eval(keywords["losses"]) == {"mine": "hinge+r1"}
+    assert command(row(loss="hinge", objective="hinge")).startswith("genbench study")
+
+
+def test_a_folder_of_digits_is_asked_for():
+    words = shlex.split(command(row(data="stacked-mnist")))
+    assert words[words.index("--data") + 1] == "stacked-mnist=FOLDER"
+
+
 def test_a_bare_row_has_a_command_too():
     found = command({"data": "ring8", "loss": "hinge", "seed": 0})
     assert found == "genbench study mode-collapse --data ring8 --losses hinge --seeds 1"
