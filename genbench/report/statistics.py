@@ -55,9 +55,16 @@ class Paired(NamedTuple):
 
     @property
     def settled(self) -> bool:
-        """Whether the 95 % interval leaves zero out."""
-        known = self.difference is not None and self.half_width is not None
-        return known and abs(self.difference or 0.0) > (self.half_width or 0.0)
+        """Whether the 95 % interval leaves zero out.
+
+        Differences that are all one give it no width, whatever their number: there p decides, at
+        5 %, so that five of them are too few and six are enough.
+        """
+        if not self.difference or self.half_width is None:
+            return False
+        if self.half_width == 0:
+            return self.p is not None and self.p <= 0.05
+        return abs(self.difference) > self.half_width
 
 
 def paired(a: Sequence[float | None], b: Sequence[float | None]) -> Paired:
