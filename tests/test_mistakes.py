@@ -14,6 +14,7 @@ import torch
 
 from genbench import ops
 from genbench.data import mixture
+from genbench.data.stacked import StackedDigits
 from genbench.losses import create_loss
 from genbench.metrics import mode_coverage
 from genbench.nets import NETWORKS
@@ -144,6 +145,9 @@ def test_images_in_0_1_against_a_generator_in_minus_1_1():
             parameter *= 50  # far into both ends of its range
         pixels = generator(torch.randn(50, 8))
     assert -1 <= pixels.min() < -0.9 and 0.9 < pixels.max() <= 1
+    ink = torch.tensor([0, 255], dtype=torch.uint8)[torch.randint(2, (10, 8, 8))]
+    real = StackedDigits(ink, torch.arange(10)).sample(50, torch.Generator().manual_seed(0))
+    assert (real.min(), real.max()) == (-1, 1)
 
 
 def test_evaluation_once_with_a_random_seed():

@@ -92,3 +92,14 @@ def test_the_generator_sees_the_updates_it_causes(name, error):
         weights[place] += 1e-6
         difference = (values[0] - values[1]) / 2e-6
         assert gradient.view(-1)[place].item() == pytest.approx(difference, abs=error)
+
+
+def test_looking_ahead_moves_nothing_that_stays():
+    """The power iterations of updates that are thrown away are thrown away with them."""
+    step = Step(gan("hinge+unrolled2+spectral_norm"))
+    start = step.start()
+    before = [tensor.clone() for tensor in start.tensors()]
+    assert len(start.buffers) == 6  # two vectors a layer
+    numbers = iter(step.numbers(0, 10)[-1])
+    step.look_ahead(start, Batch(x=points(8), seed=SEED), ("critic", 2), numbers)
+    assert all(torch.equal(a, b) for a, b in zip(before, start.tensors(), strict=True))
