@@ -16,7 +16,6 @@ from torch import Tensor
 from genbench import ops
 from genbench.errors import InputError
 from genbench.losses import create_loss
-from genbench.losses.names import parse
 from genbench.losses.remedies import Remedies
 
 Loss = str | Callable[..., Any]
@@ -114,22 +113,21 @@ class _Game:
     """Both players' losses as functions of two numbers, float64."""
 
     def __init__(self, loss: Loss, weight: float, step_size: float) -> None:
-        labels = False
-        if isinstance(loss, str):
-            recipe = parse(loss)
-            for part in recipe.strengths:
-                if part in NEEDS_MORE:
-                    raise InputError(
-                        f"loss: '{loss}' makes no sense on one parameter: '{part}', "
-                        f"{NEEDS_MORE[part]}"
-                    )
-            labels = bool(recipe.of_kind("label"))
-            loss = create_loss(loss, weight=weight)
+        loss = create_loss(loss, weight=weight) if isinstance(loss, str) else loss
+        remedies = getattr(loss, "remedies", None) or Remedies()
+        for part, reason in NEEDS_MORE.items():
+            field = part.removesuffix("N")
+            if getattr(remedies, field) != getattr(Remedies(), field):
+                name = getattr(loss, "name", part)
+                raise InputError(
+                    f"loss: '{name}' makes no sense on one parameter: '{part}', {reason}"
+                )
         self.loss: Callable[..., Any] = loss
-        self.remedies: Remedies = getattr(loss, "remedies", None) or Remedies()
+        self.remedies: Remedies = remedies
         self.step_size = step_size
         noise = _quantiles(NOISE_ROWS) if self.remedies.instance_noise else torch.zeros(1, 1)
-        rows = LABEL_ROWS // len(noise) ** 2 if labels else 1
+        drawn = bool(getattr(loss, "labels", None))
+        rows = LABEL_ROWS // len(noise) ** 2 if drawn else 1
         # every real noise with every fake one, so that paired losses see independent rows
         self.real_noise = noise.repeat_interleave(len(noise), 0).repeat(rows, 1).double()
         self.fake_noise = noise.repeat(len(noise) * rows, 1).double()

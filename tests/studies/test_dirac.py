@@ -226,10 +226,15 @@ def test_every_part_plays_or_says_why(part):
     if part not in NEEDS_MORE:
         assert np.isfinite(trajectory(name, steps=3, step_size=0.1)).all()
         return
-    create_loss(name)  # it is a loss, but not on one parameter
-    with pytest.raises(InputError, match="makes no sense on one parameter") as caught:
-        trajectory(name, steps=3, step_size=0.1)
-    assert "\n" not in str(caught.value)
+    for loss in (name, create_loss(name)):  # it is a loss, but not on one parameter
+        with pytest.raises(InputError, match="makes no sense on one parameter") as caught:
+            trajectory(loss, steps=3, step_size=0.1)
+        assert f"'{name}'" in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["minimax+flips=.2", "hinge+r1=.3", "minimax+instance_noise"])
+def test_a_loss_plays_as_its_name_does(name):
+    assert np.array_equal(jacobian(create_loss(name)), jacobian(name))
 
 
 @pytest.mark.parametrize("options", [{"steps": 0, "step_size": 0.1}, {"steps": 3, "step_size": 0}])
