@@ -47,7 +47,10 @@ class Group:
         return (first.get("specification") or {}).get(name, first.get(name))
 
     def interval(self, loss: str, key: str) -> Interval:
-        """Mean and 95 % interval of a score over the seeds of a loss that did not diverge."""
+        """Mean and 95 % interval of a score over the seeds of a loss that have it.
+
+        One that diverged has no final scores; those of its best evaluation count.
+        """
         return mean_interval(row.get(key) for row in self.of(loss))
 
     def whole(self, loss: str) -> int:

@@ -15,9 +15,10 @@ from genbench.data import Stream, mixture
 from genbench.errors import InputError
 from genbench.protocol import OptimizerSpec
 from genbench.train import compiled, graphs
-from genbench.train.compiled import traceable
+from genbench.train.compiled import row_of, traceable
 from genbench.train.graphs import Untraceable, compile_graph, compiler_found, graph_key, trace
 from genbench.train.loop import Diverged, Trainer, global_seed
+from genbench.train.step import Step
 
 needs_compiler = pytest.mark.skipif(not compiler_found(), reason="no C++ compiler")
 STEPS = 6
@@ -211,6 +212,16 @@ def test_divergence_leaves_the_weights_and_names_the_term(whole, bad, phase, by_
     after = trainer.model.state_dict()
     moved = {name.split(".")[0] for name in after if not torch.equal(after[name], before[name])}
     assert moved == ({"critic"} if bad == "generator" else set())
+
+
+def test_divergence_leaves_the_optimisers_memory():
+    model = new_trainer(False).model
+    step = Step(model)
+    start, x = step.start(), torch.full((4, 2), torch.nan, dtype=torch.float64)
+    numbers, seeds = row_of(step, 0, 9, x.device), torch.tensor([[1], [2]])
+    after, _, fine = step(start, numbers, [x, x], seeds)
+    assert not fine
+    assert all(torch.equal(a, b) for a, b in zip(start.tensors(), after.tensors(), strict=True))
 
 
 class Reads:
