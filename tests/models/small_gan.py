@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 
-from genbench import create_model
+from genbench import create_model, ops
 from genbench.protocol import Batch
 
 SEED = torch.tensor([3])
@@ -17,6 +17,25 @@ def gan(loss, shape=(2,), **config) -> Any:
 
 def points(n, shape=(2,), key=1):
     return torch.randn(n, *shape, generator=torch.Generator().manual_seed(key))
+
+
+def noted(monkeypatch):
+    """A list that gets key and stream of every draw from here on."""
+    drawn = []
+
+    def note(name):
+        draw = getattr(ops, name)
+
+        def call(*arguments, **options):
+            if "seed" in options:  # a penalty draws its points by stream 0, dragan's beforehand
+                drawn.append((options["seed"].item(), options.get("stream", 0)))
+            return draw(*arguments, **options)
+
+        monkeypatch.setattr(ops, name, call)
+
+    for name in ("uniform", "normal", "interpolate", "gradient_penalty"):
+        note(name)
+    return drawn
 
 
 class Recorder(torch.nn.Module):

@@ -5,9 +5,8 @@ import dataclasses
 
 import pytest
 import torch
-from small_gan import SEED, gan, points, shown
+from small_gan import SEED, gan, noted, points, shown
 
-from genbench import ops
 from genbench.errors import InputError
 from genbench.losses.adversarial import create_loss
 from genbench.protocol import Batch
@@ -198,21 +197,8 @@ def test_dropout_draws_from_the_batch_alone():
 @pytest.mark.parametrize("part", ["gp", "dragan"])
 @pytest.mark.parametrize(("labels", "count"), [("noisy_labels+flips", 4), ("flips", 2)])
 def test_no_two_draws_share_their_noise(monkeypatch, part, labels, count):
-    drawn = []  # key and stream of each
-
-    def noted(name):
-        draw = getattr(ops, name)
-
-        def call(*arguments, **options):
-            if "seed" in options:  # a penalty draws its points by stream 0, dragan's beforehand
-                drawn.append((options["seed"].item(), options.get("stream", 0)))
-            return draw(*arguments, **options)
-
-        monkeypatch.setattr(ops, name, call)
-
     model = gan(f"least_squares+{part}+{labels}+instance_noise+dropout+uniform_latent")
-    for name in ("uniform", "normal", "gradient_penalty"):
-        noted(name)
+    drawn = noted(monkeypatch)
     model.loss(Batch(x=points(4), seed=SEED), "critic")
     # latents, masks of two layers, instance noise of both kinds of points, the penalty's points
     assert len(drawn) == 1 + 2 + 2 + 1 + count and len(set(drawn)) == len(drawn)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from small_gan import SEED, gan, points
+from small_gan import SEED, gan, noted, points
 
 from genbench.protocol import Batch
 from genbench.train.step import Step
@@ -103,3 +103,15 @@ def test_looking_ahead_moves_nothing_that_stays():
     numbers = iter(step.numbers(0, 10)[-1])
     step.look_ahead(start, Batch(x=points(8), seed=SEED), ("critic", 2), numbers)
     assert all(torch.equal(a, b) for a, b in zip(before, start.tensors(), strict=True))
+
+
+def test_every_step_ahead_draws_for_itself(monkeypatch):
+    labels = "noisy_labels+flips+instance_noise+dropout"
+    step = Step(gan(f"least_squares+unrolled3+gp+{labels}"))
+    start, batch = step.start(), Batch(x=points(8), seed=SEED)
+    drawn = noted(monkeypatch)
+    step.loss(start.flats, start.buffers, batch, "generator")
+    own = len(drawn)
+    step.look_ahead(start, batch, ("critic", 3), iter(step.numbers(0, 10)[-1]))
+    # latents, two masks and two noises; a critic's step has its penalty's points and 4 of labels
+    assert (own, len(drawn)) == (5, 5 + 3 * 10) and len(set(drawn)) == len(drawn)
