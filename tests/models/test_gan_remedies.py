@@ -173,9 +173,9 @@ def test_dropout_is_active_when_training_and_when_sampling(training):
 
 def test_the_samplers_generator_draws_the_masks():
     def blind():  # to latents: what differs is dropped
-        network = torch.nn.Sequential(torch.nn.Linear(2, 16), torch.nn.Linear(16, 2))
-        torch.nn.init.zeros_(network[0].weight)
-        return network
+        first = torch.nn.Linear(2, 16)
+        torch.nn.init.zeros_(first.weight)
+        return torch.nn.Sequential(first, torch.nn.Linear(16, 2))
 
     model = gan("hinge+dropout", generator=blind)
     draws = [model.sample(5, torch.Generator().manual_seed(s)) for s in (1, 1, 2)]
