@@ -75,8 +75,9 @@ class Config:
 
 
 def _check_betas(betas: Any) -> None:
-    pair = betas if isinstance(betas, tuple | list) and len(betas) == 2 else (None,)
-    if not all(type(beta) in (int, float) and 0 <= beta < 1 for beta in pair):
+    pair = betas if isinstance(betas, tuple | list) else []
+    numbers = [b for b in pair if isinstance(b, int | float) and not isinstance(b, bool)]
+    if len(pair) != 2 or len(numbers) != 2 or not all(0 <= b < 1 for b in numbers):
         raise InputError(f"betas must be two numbers from 0 to below 1, got {betas!r}")
 
 
