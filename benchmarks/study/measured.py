@@ -17,7 +17,7 @@ from benchmarks.study.ours import CHECKED, DATA, WORKERS, Recorded, Workers
 from benchmarks.study.plain import QUICK, PlainLoop, drawing
 from genbench.data import mixture
 
-SEEDS = 6  # of a study
+CELLS = 12  # of an objective in the default study: six seeds, two data sets whose step is one code
 WARM_UP = 50  # steps
 TOLERANCE = 1e-3  # of a loss, after three updates in float32
 PLAIN = {
@@ -33,14 +33,22 @@ VARIANTS = (*PLAIN, OURS, ALL)
 class Measured(NamedTuple):
     """Seconds a step and seed by variant, one for each round, and why others are absent.
 
-    start: seconds of a worker's first cell until its first step is done, compiling into an empty
-    cache; again: of a further cell, whose code is there.
+    Seconds until a cell's first step is done: start, in the worker that compiles into an empty
+    cache (the others have other objectives to compile meanwhile); found, the first in a worker that
+    finds the code there; again, of a further cell.
     """
 
     seconds: dict[str, list[float]]
     absent: dict[str, str]
     start: float
+    found: float
     again: float
+
+    @property
+    def extra(self) -> float:
+        """Seconds of the machine that all starts of an objective's cells add to a step and seed."""
+        later = (CELLS - WORKERS) * self.again
+        return (self.start + (WORKERS - 1) * self.found + later) / WORKERS / (CELLS * QUICK.steps)
 
 
 def measure(objective: str, *, steps: int, rounds: int) -> Measured:
@@ -58,19 +66,18 @@ def measure(objective: str, *, steps: int, rounds: int) -> Measured:
         except RuntimeError as error:
             absent[name] = str(error).splitlines()[0]
             del loops[name]
+            torch.compiler.reset()  # else the next one fails no more, but runs uncompiled
     with tempfile.TemporaryDirectory() as cache:
         workers = Workers(objective, Path(cache))
         try:
-            first = workers.run(max(steps, CHECKED), 0)
-            refuse(first[0]["losses"], truth)
+            start, found = (workers.first(number, CHECKED) for number in range(WORKERS))
+            refuse(start["losses"], truth)
             seconds, again = in_turn(loops, draw, workers, steps, rounds)
         finally:
             workers.close()
-    start = max(answer["start"] for answer in first)
-    cells = SEEDS / WORKERS
-    extra = (start + (cells - 1) * again) / (SEEDS * QUICK.steps)
-    seconds[ALL] = [value + extra for value in seconds[OURS]]
-    return Measured(seconds, absent, start, again)
+    measured = Measured(seconds, absent, start["start"], found["start"], again)
+    seconds[ALL] = [value + measured.extra for value in seconds[OURS]]
+    return measured
 
 
 def in_turn(

@@ -72,13 +72,22 @@ class Workers:
             raise RuntimeError("a worker of the benchmark ended; its error is above")
         return [json.loads(line) for line in lines]
 
+    def first(self, number: int, steps: int) -> dict[str, Any]:
+        """A cell of seed `number` in that worker while the others wait; what it measured."""
+        process = self.processes[number]
+        self._ask(process, number, steps)
+        return self.answers([process])[0]
+
     def run(self, steps: int, first_seed: int) -> list[dict[str, Any]]:
         """One cell of `steps` steps in each worker, at the same time; what they measured."""
         for seed, process in enumerate(self.processes, first_seed):
-            assert process.stdin
-            process.stdin.write(json.dumps({"seed": seed, "steps": steps}) + "\n")
-            process.stdin.flush()
+            self._ask(process, seed, steps)
         return self.answers(self.processes)
+
+    def _ask(self, process: subprocess.Popen, seed: int, steps: int) -> None:
+        assert process.stdin
+        process.stdin.write(json.dumps({"seed": seed, "steps": steps}) + "\n")
+        process.stdin.flush()
 
     def close(self) -> None:
         for process in self.processes:

@@ -32,7 +32,9 @@ def test_rows_say_what_the_whole_machine_does():
         OURS: [1e-3] * 3,
         ALL: [1.5e-3] * 3,
     }
-    group = Measured(seconds, {}, start=10.0, again=1.0)
+    group = Measured(seconds, {}, start=44.0, found=6.0, again=1.0)
+    # 44 + 6 + 10 further cells: 60 seconds of two workers for 12 x 6,000 steps
+    assert group.extra == pytest.approx(30 / 72_000)
     rows = {("g", name): extra_info("hinge", name, group) for name in seconds}
     assert rows["g", ALL]["times_the_best_plain_loop"] == 2
     assert rows["g", OURS]["seed_steps_a_second"] == 1000
