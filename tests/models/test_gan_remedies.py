@@ -171,15 +171,29 @@ def test_dropout_is_active_when_training_and_when_sampling(training):
     assert not torch.allclose(draws[0], plain.sample(50, torch.Generator().manual_seed(1)))
 
 
-def test_the_samplers_generator_draws_the_masks():
-    def blind():  # to latents: what differs is dropped
-        first = torch.nn.Linear(2, 16)
-        torch.nn.init.zeros_(first.weight)
-        return torch.nn.Sequential(first, torch.nn.Linear(16, 2))
+def blind():
+    """A generator that does not see latents: what differs is dropped."""
+    first = torch.nn.Linear(2, 16)
+    torch.nn.init.zeros_(first.weight)
+    return torch.nn.Sequential(first, torch.nn.Linear(16, 2))
 
+
+def test_the_samplers_generator_draws_the_masks():
     model = gan("hinge+dropout", generator=blind)
     draws = [model.sample(5, torch.Generator().manual_seed(s)) for s in (1, 1, 2)]
     assert torch.equal(draws[0], draws[1]) and not torch.equal(draws[0], draws[2])
+
+
+def test_samples_are_made_in_blocks(monkeypatch):
+    model, sizes = gan("hinge").eval(), []
+    whole = model.sample(40, torch.Generator().manual_seed(1))
+    model.generator.register_forward_hook(lambda _, inputs, found: sizes.append(len(found)))
+    monkeypatch.setattr("genbench.models.adversarial.gan.BLOCK_ENTRIES", 16 * 2)
+    # the same latents; float32 products of other sizes
+    assert torch.allclose(model.sample(40, torch.Generator().manual_seed(1)), whole, atol=1e-6)
+    assert sizes == [16, 16, 8]
+    dropped = gan("hinge+dropout", generator=blind).sample(40, torch.Generator().manual_seed(1))
+    assert not torch.equal(dropped[:16], dropped[16:32])  # each has masks of its own
 
 
 def test_dropout_draws_from_the_batch_alone():

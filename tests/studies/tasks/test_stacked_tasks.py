@@ -61,6 +61,14 @@ def test_one_sample_of_six_thousand_holds_no_triple():
     assert (found["modes"], found["modes_held"]) == (2, 1)  # a fifth of six samples is 1.2
 
 
+def test_blocks_are_read_as_the_whole(monkeypatch):
+    (task,) = make_tasks("stacked-digits")
+    x = task.sample(300, torch.Generator().manual_seed(3))
+    whole = task.score(x)
+    monkeypatch.setattr("genbench.studies.tasks.stacked._BLOCK", 128)
+    assert task.score(x) == whole
+
+
 def test_channels_are_not_mixed_up():
     one, other = (constant().score(shown([t] * 100)) for t in ((1, 2, 3), (3, 2, 1)))
     assert one["kl"] == other["kl"] == pytest.approx(math.log(1000))
