@@ -35,7 +35,7 @@ class Duel(NamedTuple):
         if r.difference is None:
             return f"{title}: no seed in common"
         parts = [f"{title} {self.number(r.difference):s}{unit}"]
-        if r.half_width is not None:
+        if r.half_width:  # equal differences give it no width, and no say
             low, high = r.difference - r.half_width, r.difference + r.half_width
             parts[0] += f" (95 %: {self.number(low)} to {self.number(high)})"
         if r.t_p is not None:

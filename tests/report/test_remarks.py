@@ -80,6 +80,13 @@ def test_leaders_differ_in_the_first_score_that_differs():
     assert leaders(group_rows(rows[:3])[0]) is None
 
 
+def test_equal_differences_have_no_interval():
+    rows = [row(loss, s, held=held) for s in range(3) for loss, held in (("a", 8), ("b", 7))]
+    duel = leaders(group_rows(rows)[0])
+    assert duel is not None and not duel.result.settled  # 3 of 3: 2 of 8 signs are as far out
+    assert duel.sentence() == "modes held +1.0, exact p = 0.25, 3 seeds"
+
+
 def test_the_matrix_is_antisymmetric():
     (group,) = group_rows(
         [row(n, s, held=h + s) for n, h in (("a", 5), ("b", 3)) for s in range(2)]
