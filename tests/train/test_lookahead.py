@@ -196,3 +196,20 @@ def test_a_lookahead_draws_anew_and_changes_nothing_but_its_players_loss(whole):
     assert len(set(seeds)) == len(seeds) == COUNT + 2
     counts = {int(held["step"]) for held in trainer.optimizers["critic"].state.values()}
     assert counts == {1}
+
+
+def test_a_lookahead_leaves_assigned_buffers_alone():
+    """A module that assigns its buffer: looks ahead are forgotten, the turn's own are kept."""
+
+    class Counting(Game):
+        def __init__(self):
+            super().__init__(OptimizerSpec("sgd", 0.1), count=2)
+            self.register_buffer("calls", torch.zeros(()))
+
+        def value(self):
+            self.calls = self.calls + 1
+            return super().value()
+
+    model: Any = Counting()
+    Trainer(model, Constant(), steps=3, seed=0).step()
+    assert model.calls == 2  # one a turn
