@@ -96,9 +96,17 @@ def _title(members: Sequence[Row], alike: Sequence[Sequence[Row]]) -> str:
     """Data, protocol and steps; and what tells these rows from others that share those."""
     first = members[0]
     title = f"{first['data']}, protocol {first['protocol']}, {first['steps']} steps"
-    mine, others = _comparable(first), [_comparable(rows[0]) for rows in alike]
-    differing = [name for name in mine if any(other[name] != mine[name] for other in others)]
+    mine, others = _told(first), [_told(rows[0]) for rows in alike]
+    differing = [name for name in mine if any(other.get(name) != mine[name] for other in others)]
     return ", ".join([title, *(f"{name} {mine[name]}" for name in differing)])
+
+
+def _told(row: Row) -> dict[str, Any]:
+    """What a title may name: the comparable fields, and constants one by one."""
+    fields = _comparable(row)
+    config = fields.pop("config", None)
+    own = {name: value for name, value in fields.items() if value is not None}
+    return {**(config if isinstance(config, dict) else {}), **own}
 
 
 def _tell_apart(rows: Sequence[Row]) -> list[Row]:

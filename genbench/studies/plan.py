@@ -147,9 +147,12 @@ def check_counts(**counts: Any) -> None:
 
 def _own_constants(config: Mapping[str, Any]) -> Mapping[str, Any]:
     """The user's constants; what the study sets itself is refused."""
-    for name in ("loss", "data_shape", "generator", "critic"):
+    for name in ("loss", "data_shape"):
         if name in config:
             raise InputError(f"config: '{name}' is the study's own; give it as data, losses, ...")
+    for name in ("generator", "critic"):
+        if callable(config.get(name)):
+            raise InputError(f"config: '{name}' must be a name; give a function as {name}=...")
     return config
 
 

@@ -139,3 +139,15 @@ def test_lines_tell_each_finished_cell(capsys):
         "[3/3] ring8 least_squares seed 1: diverged (loss is nan at step 60)",
     ]
     assert "high quality" not in describe("x", row(high_quality=None))
+
+
+def test_a_title_names_the_constants_that_differ():
+    same = {"width": 8, "critic": "mlp"}
+    rows = [
+        row(specification={"config": {**same, **own}, "batch_size": size})
+        for own, size in (({}, 64), ({}, 128), ({"critic": "maxout"}, 128))
+    ]
+    for one, group in zip(rows, group_rows(rows), strict=True):
+        spec = one["specification"]
+        told = f"batch_size {spec['batch_size']}, critic {spec['config']['critic']}"
+        assert sorted(group.title.split(", ")[3:]) == told.split(", ")

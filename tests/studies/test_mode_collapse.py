@@ -264,6 +264,8 @@ def test_backends_give_the_same_numbers(tmp_path):
         ({"device": "cpu:foo"}, "device: unknown name 'cpu:foo'"),
         ({"protocol": ["quick"]}, "protocol: unknown name"),
         ({"config": {"loss": "least_squares"}}, "config: 'loss' is the study's own"),
+        ({"config": {"critic": "maxoud"}}, "critic: unknown name 'maxoud'; did you mean 'maxout'"),
+        ({"config": {"critic": len}}, "config: 'critic' must be a name; give a function"),
         ({"config": {"learning_rate": float("nan")}}, "learning_rate must be"),
     ],
 )
