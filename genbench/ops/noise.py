@@ -21,7 +21,6 @@ _MASK = 0xFFFFFFFF
 _M0, _M1 = 0xD2511F53 - 2**32, 0xCD9E8D57 - 2**32
 _W0, _W1 = 0x9E3779B9, 0xBB67AE85
 _GOLDEN = 0x9E3779B97F4A7C15  # 2^64 / golden ratio
-Word = Any  # an int, or an int64 tensor
 Draw = Callable[..., Tensor]  # uniform, normal or their references
 
 
@@ -171,18 +170,23 @@ def check_seed(seed: Tensor) -> None:
         raise ValueError(f"seed must have shape (1,) or (2,), got {tuple(seed.shape)}")
 
 
-def philox_4x32_10(
-    counter: tuple[Word, Word, Word, Word], key: tuple[Word, Word]
-) -> tuple[Word, Word, Word, Word]:
-    """Ten rounds of Philox-4x32. Words: ints or int64 tensors in [0, 2^32) that broadcast."""
-    c0, c1, c2, c3 = counter
-    k0, k1 = key
-    for _ in range(10):
-        p0, p1 = c0 * _M0, c2 * _M1
-        high0, high1 = (p0 >> 32) + c0, (p1 >> 32) + c2
-        c0, c1, c2, c3 = high1 ^ c1 ^ k0, p1 & _MASK, high0 ^ c3 ^ k1, p0 & _MASK
-        k0, k1 = (k0 + _W0) & _MASK, (k1 + _W1) & _MASK
-    return c0, c1, c2, c3
+def philox_4x32_10(counter: Tensor, key: Tensor) -> Tensor:
+    """Ten rounds of Philox-4x32: counter (4, n), key (2,) -> (4, n), int64 words in [0, 2^32).
+
+    Words 0 and 2 are the rows of one tensor, 1 and 3 of another: half the operations, and on a GPU
+    half the launches. A round's results stay in swapped rows, which the next one undoes.
+    """
+    rows = torch.arange(2, device=key.device).unsqueeze(1)
+    multiplier, weyl = _M0 + rows * (_M1 - _M0), _W0 + rows * (_W1 - _W0)  # (2, 1)
+    rounds = torch.arange(10, device=key.device).view(10, 1, 1)
+    keys = (key.unsqueeze(1) + rounds * weyl) & _MASK  # (10, 2, 1)
+    even, odd = counter[0::2], counter[1::2]  # (2, n)
+    here, swapped = (multiplier, keys.flip(1)), (multiplier.flip(0), keys)
+    for number in range(10):
+        factor, added = swapped if number % 2 else here
+        product = even * factor
+        even, odd = ((product >> 32) + even) ^ odd.flip(0) ^ added[number], product & _MASK
+    return torch.stack((even, odd), dim=1).flatten(0, 1)
 
 
 def _uniform(shape: Sequence[int], seed: Tensor, stream: int, dtype: torch.dtype) -> Tensor:
@@ -203,10 +207,10 @@ def _unit_blocks(count: int, seed: Tensor, stream: int) -> Tensor:
     block = torch.arange((count + 6) // 4 if sharded else (count + 3) // 4, device=seed.device)
     if sharded:
         block = block + ((seed[1] >> 2) & (2**62 - 1))  # the element number is unsigned
-    counter = (block & _MASK, block >> 32, stream & _MASK, stream >> 32)
-    key = (seed[0] & _MASK, (seed[0] >> 32) & _MASK)
-    words = torch.stack(philox_4x32_10(counter, key), dim=-1)
-    return (words.to(wide_on(seed.device)) + 0.5) * 2.0**-32
+    stream_words = [torch.full_like(block, word) for word in (stream & _MASK, stream >> 32)]
+    counter = torch.stack([block & _MASK, block >> 32, *stream_words])
+    key = torch.stack([seed[0] & _MASK, (seed[0] >> 32) & _MASK])
+    return (philox_4x32_10(counter, key).T.to(wide_on(seed.device)) + 0.5) * 2.0**-32
 
 
 def _take(blocks: Tensor, seed: Tensor, shape: Sequence[int]) -> Tensor:
