@@ -112,7 +112,9 @@ def _add_study(commands: Any) -> None:
     command.add_argument(
         "--out", default="runs/mode-collapse", metavar="DIR", help="default: %(default)s"
     )
-    command.add_argument("--device", default="cpu", metavar="cpu|cuda", help="default: cpu")
+    command.add_argument(
+        "--device", default="cpu", metavar="cpu|cuda", help="default: cpu; cuda: seeds in one step"
+    )
     command.add_argument("--dtype", default="float32", metavar="TYPE", help="float32 or float64")
     command.add_argument(
         "--compile", default="auto", metavar="auto|on|off", help="training steps; default: auto"

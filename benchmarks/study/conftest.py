@@ -9,6 +9,7 @@ import torch
 
 from benchmarks.machine import machine
 from benchmarks.replay import ReplayClock, replay
+from benchmarks.study import stacks
 from benchmarks.study.measured import ALL, OURS, PLAIN, VARIANTS, WORKERS, Measured, measure
 from benchmarks.study.plain import OBJECTIVES, QUICK
 
@@ -16,17 +17,22 @@ CLOCK = ReplayClock()
 ROUNDS, STEPS, FULL_STEPS = 5, 200, 2_000
 
 
+ROWS = {
+    "study_row": [(objective, variant) for objective in OBJECTIVES for variant in VARIANTS],
+    "stack_row": [(name, v) for name in (*OBJECTIVES, stacks.TOGETHER) for v in stacks.VARIANTS],
+}
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if "study_row" not in metafunc.fixturenames:
-        return
-    rows = [(objective, variant) for objective in OBJECTIVES for variant in VARIANTS]
-    ids = [f"{objective}-{variant}" for objective, variant in rows]
-    metafunc.parametrize("study_row", rows, indirect=True, ids=ids)
+    for fixture, rows in ROWS.items():
+        if fixture in metafunc.fixturenames:
+            ids = [f"{objective}-{variant}" for objective, variant in rows]
+            metafunc.parametrize(fixture, rows, indirect=True, ids=ids)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if "study_row" in getattr(item, "fixturenames", ()):
+        if any(fixture in getattr(item, "fixturenames", ()) for fixture in ROWS):
             item.add_marker(pytest.mark.benchmark(timer=CLOCK))
 
 
@@ -49,6 +55,47 @@ def study_row(
         replay(benchmark, CLOCK, seconds)
 
     return run
+
+
+@pytest.fixture
+def stack_row(request: pytest.FixtureRequest, benchmark: Any) -> Callable[[], None]:
+    """Measures a stack of seeds on a GPU, or the three objectives' at once."""
+    name, variant = request.param
+    device: Any = request.config.getoption("device")
+    if device == "cpu":
+        pytest.skip("the replays of stacked seeds are timed on a GPU: --device cuda")
+    benchmark.group = f"quick, {name}"
+
+    def run() -> None:
+        with torch.cuda.device(device):
+            made = stacks.stacks(name, compiled=stacks.VARIANTS[variant])
+            found = stacks.measure(made, steps=STEPS, rounds=ROUNDS)
+        about = machine(torch.device(device))
+        benchmark.extra_info.update(about | stack_info(name, variant, len(made), found))
+        replay(benchmark, CLOCK, found.seconds)
+
+    return run
+
+
+def stack_info(name: str, variant: str, ensembles: int, found: stacks.Replay) -> dict[str, Any]:
+    """What a row of a replay holds; compare.py reads the percentiles."""
+    p10, p50, p90 = np.percentile(found.seconds, [10, 50, 90]) * 1e6
+    return {
+        "variant": variant,
+        "objective": name,
+        "batch": QUICK.batch_size,
+        "dtype": "float32",
+        "ensembles": ensembles,
+        "lanes": stacks.LANES,
+        "p10_us": round(p10, 2),
+        "median_us": round(p50, 2),
+        "p90_us": round(p90, 2),
+        "replay_ms": round(p50 / 1e3, 4),
+        "host_ms": round(found.host * 1e3, 4),
+        "kernels_a_replay": found.kernels,
+        "kernels_ms": round(found.busy * 1e3, 4),
+        "seed_steps_a_second": round(ensembles * stacks.SEEDS * 1e6 / p50, 1),
+    }
 
 
 @pytest.fixture(scope="session")

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import queue
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -22,15 +20,15 @@ from genbench.report.progress import Progress
 from genbench.studies.cells import Cell, read_row
 from genbench.studies.execute import run_cell
 from genbench.studies.faults import disk_fault, explain
+from genbench.studies.processes import TRIES, log_path, start_process
 from genbench.studies.rows import Rows
+from genbench.studies.stacked_run import run_stacked
 from genbench.studies.worker import GRACE
-
-TRIES = 3  # workers that may die on one cell
 
 
 @dataclass
 class _Worker:
-    process: subprocess.Popen[str]
+    process: subprocess.Popen[bytes]
     cell: Cell
 
 
@@ -59,8 +57,9 @@ class Driver:
         pending = [cell for cell in self.cells if cell.key not in self._rows]
         steps = sum(cell.spec["steps"] for cell in self.cells)
         self.progress.start(len(self.cells), len(self.cells) - len(pending), steps)
-        elsewhere = [cell for cell in pending if cell.key not in self.own]
         try:
+            pending = self._run_stacked(pending, workers)
+            elsewhere = [cell for cell in pending if cell.key not in self.own]
             if elsewhere:
                 _Pool(self, elsewhere, min(workers, len(elsewhere))).run()
             self._run_here([cell for cell in pending if cell.key in self.own])
@@ -72,6 +71,16 @@ class Driver:
         self._rows.add(cell.key)
         self.progress.finish(cell.title, row)
 
+    def _run_stacked(self, cells: Sequence[Cell], workers: int) -> list[Cell]:
+        """Runs those that share ensembles; the cells that are left to run alone."""
+        left = [cell for cell in cells if "stacked" not in cell.spec]
+        stacked = [cell for cell in cells if "stacked" in cell.spec]
+        if stacked:
+            with _one_thread(), _interrupt_flag() as interrupted:
+                alone = run_stacked(self, stacked, workers, interrupted.is_set)
+            left += [cell for cell in alone if cell.key not in self._rows]
+        return left
+
     def _run_here(self, cells: Sequence[Cell]) -> None:
         if not cells:
             return
@@ -79,17 +88,12 @@ class Driver:
             "functions defined in __main__ or inside others run in this process, one cell at a "
             "time; put them into a module to use several workers"
         )
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)
-        try:
-            with _interrupt_flag() as interrupted:
-                for cell in cells:
-                    row = self._run_one(cell, interrupted.is_set)
-                    if row is None:
-                        raise KeyboardInterrupt
-                    self.finished(cell, row)
-        finally:
-            torch.set_num_threads(threads)
+        with _one_thread(), _interrupt_flag() as interrupted:
+            for cell in cells:
+                row = self._run_one(cell, interrupted.is_set)
+                if row is None:
+                    raise KeyboardInterrupt
+                self.finished(cell, row)
 
     def _run_one(self, cell: Cell, should_stop: Callable[[], bool]) -> dict[str, Any] | None:
         try:
@@ -113,7 +117,7 @@ class _Pool:
         self.size = size
         self.deaths: dict[str, int] = {}
         self.workers: dict[int, _Worker] = {}
-        self.answers: queue.Queue[tuple[int, str | None]] = queue.Queue()
+        self.answers: queue.Queue[tuple[int, bytes | None]] = queue.Queue()
 
     def run(self) -> None:
         try:
@@ -127,23 +131,12 @@ class _Pool:
 
     def _start(self) -> None:
         """A new process for the next cell that waits."""
-        log = self.driver.out / "logs" / "workers.txt"
-        log.parent.mkdir(exist_ok=True)
-        with log.open("a") as errors:
-            process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "genbench.studies.worker", str(self.driver.out)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                text=True,
-                env=_environment(),
-                start_new_session=True,  # Ctrl-C reaches the driver alone, which stops its workers
-            )
+        process = start_process("genbench.studies.worker", self.driver.out)
         self.workers[process.pid] = _Worker(process, self.waiting[0])
         threading.Thread(target=self._read, args=(process,), daemon=True).start()
         self._give(process.pid)
 
-    def _read(self, process: subprocess.Popen[str]) -> None:
+    def _read(self, process: subprocess.Popen[bytes]) -> None:
         assert process.stdout is not None
         for line in process.stdout:
             self.answers.put((process.pid, line))
@@ -159,10 +152,10 @@ class _Pool:
                 return
             worker.cell = self.waiting.pop(0)
             message = {"spec": worker.cell.spec, "parts": worker.cell.parts}
-            worker.process.stdin.write(json.dumps(message) + "\n")
+            worker.process.stdin.write(json.dumps(message).encode() + b"\n")
             worker.process.stdin.flush()
 
-    def _handle(self, pid: int, line: str | None) -> None:
+    def _handle(self, pid: int, line: bytes | None) -> None:
         worker = self.workers[pid]
         if line is None:
             self._ended(self.workers.pop(pid))
@@ -184,7 +177,7 @@ class _Pool:
             title = worker.cell.title
             deaths = self.deaths[worker.cell.key] = self.deaths.get(worker.cell.key, 0) + 1
             if deaths >= TRIES:
-                log = self.driver.out / "logs" / "workers.txt"
+                log = log_path(self.driver.out)
                 raise CellFailed(
                     f"{title}: its worker died {deaths} times, code {code} (see {log})"
                 )
@@ -207,10 +200,15 @@ class _Pool:
                 worker.process.wait()
 
 
-def _environment() -> dict[str, str]:
-    """One thread each, and the same import path, so that a user's modules are found."""
-    path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
-    return {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "PYTHONPATH": path}
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """As workers have it: sums do not depend on the machine's cores."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 @contextlib.contextmanager

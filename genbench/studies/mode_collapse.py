@@ -66,10 +66,11 @@ def mode_collapse(
         out: the study's folder; finished cells in it are kept, interrupted ones go on.
         protocol: a name in `genbench.studies.protocols.PROTOCOLS`, which has data and losses too.
         config: fields of the model's Config that replace the protocol's.
-        device, dtype: where to train, "cpu" or "cuda", and in "float32" or "float64".
+        device, dtype: where to train, "cpu" or "cuda", and in "float32" or "float64". On "cuda" the
+            seeds of a loss share one step, 16 at most, and several losses train side by side.
         compile: "on": a training step is one compiled graph, eager's numbers up to rounding; "off";
-            "auto": on from 2,000 steps, for named losses and networks, if there is a C++ compiler.
-        workers: processes of one thread each; None: one a core.
+            "auto": on from 2,000 steps on the CPU, for named parts, if there is a C++ compiler.
+        workers: processes of one thread each; for "cuda" they score; None: one a core.
         progress: told how the study goes; None: silence.
 
     Returns a StudyResult. Raises InputError for bad input, KeyboardInterrupt on Ctrl-C after every

@@ -22,6 +22,9 @@ from genbench.train.graphs import compiler_found
 DTYPES = ("float32", "float64")
 COMPILED_FROM = 2_000  # steps: below, compiling takes longer than it saves
 CHOICES = ("auto", "on", "off")
+# Lanes of the ensembles that cells share, by type of device: as many however few seeds there are,
+# since a lane's bits depend on it.
+STACKED = {"cuda": 16}
 
 
 class Plan:
@@ -109,6 +112,7 @@ class Plan:
     def _specification(
         self, task: Task, name: str, loss: str | Function, own: Mapping[str, Function]
     ) -> dict[str, Any]:
+        place = torch.device(self.common["device"]).type
         packs = _packing(loss) if self.protocol.batch_of_packs else 1
         return {
             **self.common,
@@ -120,6 +124,7 @@ class Plan:
             "packs": packs,
             "compiled": self._compiles(own),
             "identity": {part: identity(part, function) for part, function in own.items()},
+            **({"stacked": STACKED[place]} if place in STACKED else {}),
         }
 
     def _compiles(self, own: Mapping[str, Function]) -> bool:

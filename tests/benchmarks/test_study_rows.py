@@ -4,8 +4,8 @@ import pytest
 
 from benchmarks.check import Disagreement
 from benchmarks.report import study_lines
-from benchmarks.study import measured
-from benchmarks.study.conftest import extra_info
+from benchmarks.study import measured, stacks
+from benchmarks.study.conftest import extra_info, stack_info
 from benchmarks.study.measured import ALL, OURS, Measured, losses_of, refuse
 from benchmarks.study.ours import CHECKED, Recorded, trainer
 from benchmarks.study.plain import OBJECTIVES
@@ -43,3 +43,19 @@ def test_rows_say_what_the_whole_machine_does():
     lines = study_lines(rows)
     assert any("| 1.50 |" in line and "| 2.00 |" in line for line in lines)
     assert study_lines({("g", "v"): {"metric": "m"}}) == []
+
+
+def test_a_replay_says_what_bounds_it(monkeypatch):
+    monkeypatch.setattr(stacks, "SEEDS", 2)
+    monkeypatch.setattr(stacks, "LANES", 2)
+    monkeypatch.setattr(stacks, "WARM_UP", 1)
+    made = stacks.ensemble("non_saturating", compiled=False, device="cpu", width=4, depth=1)
+    found = stacks.measure([made], steps=2, rounds=3)
+    assert len(found.seconds) == 3 and 0 < found.host <= max(found.seconds)
+    assert (found.kernels, found.busy) == (0, 0.0)  # the CPU launches none
+    row = stack_info("hinge", stacks.STACK, 3, stacks.Replay([2e-3] * 3, 1e-3, 700, 1.5e-3))
+    assert (row["replay_ms"], row["host_ms"], row["kernels_ms"]) == (2.0, 1.0, 1.5)
+    assert (
+        row["seed_steps_a_second"] == 3000 and row["kernels_a_replay"] == 700
+    )  # 2 seeds, 3 losses
+    assert row["median_us"] == 2000

@@ -53,3 +53,12 @@ def generator():
 def critic():
     """(n, 2) -> (n, 1)."""
     return torch.nn.Sequential(torch.nn.Linear(2, 16), torch.nn.Tanh(), torch.nn.Linear(16, 1))
+
+
+def ending_loss(critic, *, real, fake, phase, seed):
+    """For LateCritic: its penalty is infinite from step 4 on where the first weight is positive."""
+    critic.calls += phase == "critic"
+    ends = (critic.calls > 4) & (critic.weight[0, 0] > 0)
+    penalty = torch.where(ends, float("inf"), 0.0)
+    objective = -critic(fake) if phase == "generator" else critic(fake) - critic(real)
+    return {"loss": objective.mean() + penalty, "penalty": penalty}

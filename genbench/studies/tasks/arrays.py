@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from genbench.data.mixtures import Mixture
+from genbench.data.seeded import RowSource
 from genbench.errors import InputError
 from genbench.metrics.bins import Bins
 from genbench.metrics.mode_law import HELD_SHARE
@@ -37,6 +38,7 @@ class ArrayTask:
         self.digest = _digest(self.x, modes)
         held_out = np.arange(len(self.x)) % 5 == 4
         self._train = torch.from_numpy(self.x[~held_out]).double()
+        self.source = RowSource(self._train)
         self._held_out = torch.from_numpy(self.x[held_out]).double().flatten(1)
         self.scale = float(self.x.reshape(len(self.x), -1).std(axis=0).mean())
         if self.scale == 0:

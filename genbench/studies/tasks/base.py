@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from genbench.data.seeded import Source
+
 Scores = dict[str, float | None]
 
 # Every task scores all of these; None where a score makes no sense for it.
@@ -34,6 +36,8 @@ class Task(Protocol):
     @property
     def conventions(self) -> dict[str, str]: ...  # how each score is meant, for the row
     def sample(self, n: int, rng: torch.Generator) -> Tensor: ...
+    @property
+    def source(self) -> Source: ...  # the same from a seed, on any device
     def score(self, samples: Tensor) -> Scores: ...  # every name of SCORES
     def floor(self, n: int) -> Scores: ...  # what a perfect sampler scores
     def modes(self) -> int: ...

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from genbench.data.mixtures import Mixture
+from genbench.data.seeded import MixtureSource
 from genbench.metrics.mode_law import mode_law, quality_radius
 from genbench.metrics.modes import perfect_sampler
 from genbench.metrics.spread import coverage_and_spread
@@ -32,6 +33,7 @@ class MixtureTask:
         self.data_shape = (mixture.means.shape[1],)
         self.scale = mixture.scale
         self.sample = mixture.sample
+        self.source = MixtureSource(mixture)
         self._floors: dict[int, Scores] = {}
 
     def score(self, samples: Tensor) -> Scores:

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from genbench.data.seeded import DigitSource
 from genbench.data.stacked import CLASSES, StackedDigits, held_out_digits, read_mnist
 from genbench.metrics.bins import count_different
 from genbench.metrics.extractors.digits import open_digits
@@ -57,6 +58,15 @@ class StackedTask:
         self.data_shape = data.shape
         self.sample = data.sample
         self._floors: dict[int, Scores] = {}
+
+    @property
+    def source(self) -> DigitSource:
+        """The same triples as `sample`, from a seed."""
+        return self._source
+
+    @cached_property
+    def _source(self) -> DigitSource:
+        return DigitSource(self.data)
 
     @cached_property
     def reader(self) -> Reader:

@@ -1,0 +1,36 @@
+"""Processes of one thread that work for a study: modules of genbench.studies, fed by pipes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+TRIES = 3  # processes that may die on one piece of work
+
+
+def start_process(module: str, out: Path) -> subprocess.Popen[bytes]:
+    """`python -m module out`, which reads its input and answers on its output."""
+    log = log_path(out)
+    log.parent.mkdir(exist_ok=True)
+    with log.open("a") as errors:
+        return subprocess.Popen(
+            [sys.executable, "-P", "-m", module, str(out)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            env=_environment(),
+            start_new_session=True,  # Ctrl-C reaches the driver alone, which stops its workers
+        )
+
+
+def log_path(out: Path) -> Path:
+    """Where what they print goes."""
+    return out / "logs" / "workers.txt"
+
+
+def _environment() -> dict[str, str]:
+    """One thread each, and the same import path, so that a user's modules are found."""
+    path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
+    return {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "PYTHONPATH": path}
