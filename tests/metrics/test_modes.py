@@ -2,10 +2,12 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from scipy import stats
 
 from genbench.data import Mixture, mixture
 from genbench.errors import InputError
@@ -96,6 +98,24 @@ def test_perfect_sampler_is_what_its_samples_score_on_average(m, n):
         if n == 60 and key.startswith("kl"):
             error += 0.15 * getattr(expected, key)  # first order in bins / n, here 25 / 60
         assert values.mean().item() == pytest.approx(getattr(expected, key), abs=error), key
+
+
+def mean_kl(shares, n):
+    """Of n draws from these shares, exactly: a bin's count is binomial."""
+    c = np.arange(1, n + 1)
+    terms = [stats.binom.pmf(c, n, q) @ (c / n * np.log(c / (n * q))) for q in shares]
+    return math.fsum(terms)
+
+
+@pytest.mark.parametrize("m", [RING, GRID])
+def test_floors_of_kl_are_exact_to_first_order(m):
+    n, inside = 2500, 1 - math.exp(-4.5)
+    modes, found = len(m.means), perfect_sampler(m, n)
+    # the next order is (sum of 1 / q) / 12 n^2: .1 % of the first for 8 modes, .3 % for 25
+    good = mean_kl([1 / modes] * modes, round(n * inside))
+    assert found.kl == pytest.approx(good, rel=0.005)
+    every = mean_kl([inside / modes] * modes + [1 - inside], n)
+    assert found.kl_off_mode == pytest.approx(every, rel=0.005)
 
 
 def test_published_floors():

@@ -62,6 +62,7 @@ def enumerated(differences: list[int]) -> float:
         ([1.0, -1.0], 1.0),
         ([0.0, 0.0], 1.0),
         ([0.1, 0.2, 0.3, -0.6], 1.0),  # their sum is 0 but for rounding
+        ([-0.3, 0.2, 0.1, 0.1, 0.2], 22 / 32),  # ties that only rounding parts
         ([0.1] * 3 + [0.3], 2 / 16),  # sums of tenths differ in the last bit with the order
     ],
 )

@@ -61,7 +61,15 @@ def test_a_diverged_seed_loses_its_pair():
     (group,) = group_rows([row("a", s) for s in (0, 1)] + [row("b", 0), row("b", 1, **DIVERGED)])
     duel = compare(group, "a", "b", "modes_held")
     assert duel.result.difference == 4.0 and duel.favours_first  # 0 and 8
+    quality = compare(group, "a", "b", "high_quality").result
+    assert (quality.difference, quality.n) == (0.25, 2)  # 0 and .5
     assert compare(group, "a", "b", "kl").result.n == 1  # no KL: the pair is left out
+
+
+def test_the_lower_kl_is_favoured():
+    (group,) = group_rows([row("a", kl=0.1), row("b", kl=0.4)])
+    assert compare(group, "a", "b", "kl").favours_first
+    assert not compare(group, "b", "a", "kl").favours_first
 
 
 def test_leaders_differ_in_the_first_score_that_differs():

@@ -128,6 +128,17 @@ def test_losses_are_ordered_over_all_data():
     assert overall(group_rows(ROWS + other)) == names
 
 
+def test_a_place_counts_by_how_many_there_are():
+    many = [row(loss, held=8 - place) for place, loss in enumerate(["b", "x", "a", "y", "z"])]
+    two = [
+        row("a", data="spiral", specification={}),
+        row("b", 0, 7, data="spiral", specification={}),
+    ]
+    # third of five and first of two is better than first of five and last of two
+    names = overall(group_rows([{**r, "specification": {}} for r in many] + two))
+    assert names.index("a") < names.index("b")
+
+
 def test_lines_tell_each_finished_cell(capsys):
     lines = Lines()
     lines.start(3, 1, 300)

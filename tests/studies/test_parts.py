@@ -101,6 +101,16 @@ def by_sign(factor):
     return up if factor == 1 else down
 
 
+def by_operation(factor):
+    def plus(critic, *, real, fake, phase, seed):
+        return critic(real).mean() + critic(fake).mean()
+
+    def minus(critic, *, real, fake, phase, seed):
+        return critic(real).mean() - critic(fake).mean()
+
+    return plus if factor == 1 else minus
+
+
 def with_default(factor):
     def loss(critic, *, real, fake, phase, seed, factor=factor):
         return factor * critic(fake).mean()
@@ -117,6 +127,7 @@ def with_default(factor):
         by_base,
         by_property,
         by_sign,
+        by_operation,
         with_default,
         lambda factor: functools.partial(scaled(1.0), factor),
         lambda factor: Scaled(factor).__call__,
@@ -129,6 +140,11 @@ def with_default(factor):
 def test_identity_is_all_that_a_function_holds(make):
     assert identity("loss", make(1.0)) == identity("loss", make(1.0))
     assert identity("loss", make(1.0)) != identity("loss", make(2.0))
+
+
+def test_the_order_of_a_set_does_not_matter():
+    assert list({0, 8}) != list({8, 0})  # they fall into one place of eight
+    assert identity("loss", scaled({0, 8})) == identity("loss", scaled({8, 0}))
 
 
 def test_identity_of_names_and_nothing():
