@@ -128,6 +128,32 @@ def test_few_different_rows_make_few_bins():
     assert len(Bins.fit(torch.tensor([[0.0], [-0.0]]), bins=2)) == 1
 
 
+def test_rows_that_place_the_bins_are_not_counted(monkeypatch):
+    placed, counted = [], []
+    fit, counts = Bins.fit, Bins.counts
+
+    def noted_fit(rows, **options):
+        placed.append(rows)
+        return fit(rows, **options)
+
+    def noted_counts(self, rows):
+        counted.append(rows)
+        return counts(self, rows)
+
+    monkeypatch.setattr(Bins, "fit", noted_fit)
+    monkeypatch.setattr(Bins, "counts", noted_counts)
+    real, fake = torch.arange(40.0)[:, None], 100 + torch.arange(30.0)[:, None]
+    different_bins(real=real, fake=fake, bins=4)
+    assert len(placed[0]) == 20 and torch.equal(counted[-1], fake)
+    assert sorted(torch.cat([*placed, *counted[:-1]])[:, 0].tolist()) == list(range(40))
+
+
+def test_the_seed_starts_the_centers():
+    rows = torch.rand(400, 2, generator=torch.Generator().manual_seed(0))
+    found = [Bins.fit(rows, bins=9, seed=seed).centers.sort(dim=0).values for seed in (0, 0, 1)]
+    assert torch.equal(found[0], found[1]) and not torch.allclose(found[0], found[2], atol=1e-3)
+
+
 def test_large_sets_place_bins_by_a_part(monkeypatch):
     real, fake = normal(2000), normal(500, seed=1)
     whole = different_bins(real=real, fake=fake, bins=10)
