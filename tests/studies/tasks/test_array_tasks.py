@@ -45,6 +45,17 @@ def test_own_points_judge_what_is_missing():
     assert left["high_quality"] is None
 
 
+def test_rows_have_one_part_each(monkeypatch):
+    """Those that place bins are counted neither as reals nor in the floor."""
+    task = ArrayTask("x", np.arange(3000.0)[:, None])
+    reals, scored = task._reals, []
+    monkeypatch.setattr(task, "score", lambda rows: scored.append(rows))
+    task.floor(10_000)
+    parts = [reals._placing, reals._counted, scored[0]]
+    assert [len(part) for part in parts] == [1200, 600, 1200]
+    assert sorted(torch.cat(parts)[:, 0].tolist()) == list(range(3000))
+
+
 def test_few_different_points_make_few_bins():
     x = np.repeat(np.arange(3.0), 300)[:, None].repeat(2, 1)
     task = ArrayTask("three", np.random.default_rng(0).permutation(x))

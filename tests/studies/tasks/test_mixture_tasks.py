@@ -9,7 +9,7 @@ import torch
 from genbench.data import Mixture, mixture
 from genbench.metrics import mode_coverage, mode_spread
 from genbench.studies.tasks import SCORES, MixtureTask, make_tasks
-from genbench.studies.tasks.reals import near_rows
+from genbench.studies.tasks.reals import Reals, near_rows
 
 
 def drawn(task, n, seed=0):
@@ -112,3 +112,20 @@ def test_1200_dimensions():
 def test_conventions_say_what_overlapping_modes_are_compared_with():
     overlapping, apart = (make_tasks(name)[0].conventions["kl"] for name in ("spiral", "grid25"))
     assert "overlap" in overlapping and "equal weights" in apart
+
+
+def test_a_floor_is_the_mean_of_ten_draws(monkeypatch):
+    values = iter(range(100))
+    monkeypatch.setattr(Reals, "score", lambda self, rows: {"coverage": next(values)})
+    assert MixtureTask(mixture("ring8")).floor(50)["coverage"] == 4.5
+
+
+def test_components_are_those_of_what_varies():
+    """Far from the origin the mean is no direction to keep."""
+    rng = torch.Generator().manual_seed(0)
+    x = 1e-3 * torch.randn(3000, 40, generator=rng, dtype=torch.float64)
+    x[:, 0] += 1000
+    x[:, 1:17] *= 1000
+    reals = Reals(placing=x[:1000], counted=x[1000:], near=x)
+    # 16 directions of variance 1; 3,000 rows: five standard errors of their sum are 3 %
+    assert reals.reduced(x).var(dim=0).sum().item() == pytest.approx(16, rel=0.03)
