@@ -115,7 +115,7 @@ def test_a_collapse_onto_one_image_shows():
     x = task.sample(1, torch.Generator().manual_seed(0)).expand(700, -1, -1, -1)
     found: dict[str, Any] = task.score(x)
     assert found["modes"] == 1 and found["kl"] == pytest.approx(math.log(1000))
-    assert found["coverage"] < 0.1
+    assert found["coverage"] < 0.1 and found["recall"] < 0.1 < 0.9 < found["precision"]
 
 
 def test_the_reader_reads_real_digits_and_cuts_off_what_lies_outside():
