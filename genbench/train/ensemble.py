@@ -17,7 +17,7 @@ from torch import Tensor
 
 from genbench.data.seeded import SeededStream
 from genbench.errors import InputError
-from genbench.train.graphs import compile_graph, trace
+from genbench.train.graphs import Function, compile_graph, trace
 from genbench.train.loop import Diverged, Trainer
 from genbench.train.memory import read_memory, write_memory
 from genbench.train.stacking import Lane, stacked
@@ -64,9 +64,8 @@ class Ensemble:
             lane.state = self._structure  # the stack holds their tensors now
         held = [*self._state, *self._counters]
         self._changed, self._given = held, [*held, *self._read]
-        self._call = self._advance
-        if compiled:
-            self._call = compile_graph(trace(self._advance, self._given), self._given)
+        graph = trace(self._advance, self._given)
+        self._call: Function = compile_graph(graph, self._given) if compiled else graph
         self._stream: torch.cuda.Stream | None = None
         self._graph: torch.cuda.CUDAGraph | None = None
         if self._device.type == "cuda":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, fx
 from torch.func import functionalize, vmap
 
 from genbench import ops
@@ -79,7 +79,18 @@ def stacked(lanes: Sequence[Lane]) -> tuple[Function, Names]:
             "the step cannot be stacked: it draws from torch's own generator, not batch.seed"
         )
     # what works in place, or into `out`, has no rule of vmap
-    plain = trace(functionalize(graph), first.example())
+    plain = _reshaping(trace(functionalize(graph), first.example()))
     length = len(first.state.tensors())
     source = [None if first.batches.source.shared else 0] * len(first.batches.tensors)
     return vmap(plain, in_dims=(*[0] * length, None, 0, 0, *source)), first.names
+
+
+def _reshaping(graph: fx.GraphModule) -> fx.GraphModule:
+    """The graph with reshapes for its views: what was contiguous for one lane, such as a packed
+    image, need not be for many."""
+    aten = torch.ops.aten
+    for node in graph.graph.nodes:
+        if node.target in (aten.view.default, aten._unsafe_view.default):
+            node.target = aten.reshape.default
+    graph.recompile()
+    return graph

@@ -8,7 +8,8 @@ import torch
 
 from genbench import create_model
 from genbench.data import SeededStream, Stream, mixture
-from genbench.data.seeded import MixtureSource, RowSource
+from genbench.data.seeded import DigitSource, MixtureSource, RowSource
+from genbench.data.stacked import StackedDigits
 from genbench.errors import InputError
 from genbench.train import ensemble as ensembles
 from genbench.train.ensemble import Ensemble, run_together
@@ -28,7 +29,7 @@ def new_trainer(
 ):
     ring = mixture("ring8")
     with global_seed(seed):
-        model: Any = create_model("gan", data_shape=(2,), **{"width": 6, "depth": 2, **config})
+        model: Any = create_model("gan", **{"data_shape": (2,), "width": 6, "depth": 2, **config})
     model.to(dtype=torch.float64, device=device)
     about: dict[str, Any] = {"dtype": torch.float64, "device": device, "scale": ring.scale}
     stream = SeededStream(source or MixtureSource(ring), batch_size=8, seed=seed + 1, **about)
@@ -104,6 +105,26 @@ def test_a_lane_does_not_depend_on_how_many_are_real_and_has_its_own_data():
     for _ in range(STEPS):
         trainer.step()
     torch.testing.assert_close(among, numbers(trainer), rtol=1e-9, atol=1e-12)
+
+
+def packed_digits(seed):
+    """Images whose packs are no view of a stack of batches."""
+    images = torch.arange(40 * 64, dtype=torch.uint8).view(40, 8, 8)
+    networks = {"generator": "dcgan_generator", "critic": "dcgan_critic", "data_shape": (3, 8, 8)}
+    source = DigitSource(StackedDigits(images, torch.arange(40) % 10))
+    return new_trainer(seed, source=source, loss="hinge+packing2", **networks)
+
+
+def test_lanes_of_packed_images_are_trainers_that_run_alone():
+    alone, stacked = ([packed_digits(seed) for seed in (0, 10)] for _ in range(2))
+    lanes = Ensemble(stacked, lanes=3)
+    lanes.run(2)
+    assert lanes.settle() == [None, None]
+    for trainer, other in zip(alone, stacked, strict=True):
+        for _ in range(2):
+            trainer.step()
+        # float64 sums in another order, enlarged by batch norm and Adam's root
+        torch.testing.assert_close(numbers(other), numbers(trainer), rtol=1e-7, atol=1e-9)
 
 
 def test_settled_trainers_go_on_and_stack_again():
