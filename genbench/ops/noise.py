@@ -171,7 +171,7 @@ def check_seed(seed: Tensor) -> None:
 
 
 def philox_4x32_10(counter: Tensor, key: Tensor) -> Tensor:
-    """Ten rounds of Philox-4x32: counter (4, n), key (2,) -> (4, n), int64 words in [0, 2^32).
+    """Ten rounds of Philox-4x32: counter (4, n), key (2,) -> (n, 4), int64 words in [0, 2^32).
 
     Words 0 and 2 are the rows of one tensor, 1 and 3 of another: half the operations, and on a GPU
     half the launches. A round's results stay in swapped rows, which the next one undoes.
@@ -186,7 +186,8 @@ def philox_4x32_10(counter: Tensor, key: Tensor) -> Tensor:
         factor, added = swapped if number % 2 else here
         product = even * factor
         even, odd = ((product >> 32) + even) ^ odd.flip(0) ^ added[number], product & _MASK
-    return torch.stack((even, odd), dim=1).flatten(0, 1)
+    # row by row: a reshape of (2, 2, n) would ask whether n is 1, which torch.export must not know
+    return torch.stack((even[0], odd[0], even[1], odd[1]), dim=-1)
 
 
 def _uniform(shape: Sequence[int], seed: Tensor, stream: int, dtype: torch.dtype) -> Tensor:
@@ -210,7 +211,7 @@ def _unit_blocks(count: int, seed: Tensor, stream: int) -> Tensor:
     stream_words = [torch.full_like(block, word) for word in (stream & _MASK, stream >> 32)]
     counter = torch.stack([block & _MASK, block >> 32, *stream_words])
     key = torch.stack([seed[0] & _MASK, (seed[0] >> 32) & _MASK])
-    return (philox_4x32_10(counter, key).T.to(wide_on(seed.device)) + 0.5) * 2.0**-32
+    return (philox_4x32_10(counter, key).to(wide_on(seed.device)) + 0.5) * 2.0**-32
 
 
 def _take(blocks: Tensor, seed: Tensor, shape: Sequence[int]) -> Tensor:
