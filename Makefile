@@ -11,7 +11,7 @@ PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --maxprocesses 4 -
 CSRC = $(shell find csrc -name '*.h' -o -name '*.cpp' -o -name '*.cu' -o -name '*.cuh')
 
 .DEFAULT_GOAL := help
-.PHONY: help env study test test-slow asan accuracy bench bench-record gpu-check wheel format check clean
+.PHONY: help env study test test-slow asan accuracy results bench bench-record gpu-check wheel format check clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.* ## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "make %-12s %s\n", $$1, $$2 }'
@@ -34,6 +34,9 @@ asan: env ## the operations' tests under address and undefined-behaviour sanitiz
 
 accuracy: env ## measure the operations' errors and write docs/accuracy.md
 	@$(BIN)/python tests/ops/accuracy.py
+
+results: env ## the studies of docs/results.md again, fifty minutes on two cores; ARGS=quick: one
+	@$(BIN)/python tools/results.py $(ARGS)
 
 bench: env ## time each operation against eager torch, torch.compile and libraries
 	@$(BIN)/python -m pytest benchmarks/ --benchmark-only -q --benchmark-columns=median,iqr,rounds $(ARGS)
