@@ -58,7 +58,7 @@ def page(rows: Rows, source: str, picture: str) -> str:
     for (op, direction, dtype), table in by_table.items():
         half = "" if dtype == "float32" else f", {dtype}"
         lines += ["", f"## {op}, {direction}{half}", "", *table_lines(table)]
-    return "\n".join([*lines, *metric_lines(rows), *study_lines(rows)]) + "\n"
+    return "\n".join([*lines, *metric_lines(rows), *study_lines(rows), *replay_lines(rows)]) + "\n"
 
 
 def metric_lines(rows: Rows) -> list[str]:
@@ -78,7 +78,7 @@ def metric_lines(rows: Rows) -> list[str]:
 
 def study_lines(rows: Rows) -> list[str]:
     """A table for the study: seed-steps a second of the machine, and starts of cells."""
-    found = {key: row for key, row in rows.items() if "objective" in row}
+    found = {key: row for key, row in rows.items() if "times_the_best_plain_loop" in row}
     if not found:
         return []
     heads = ["", "variant", "ms a seed-step", "seed-steps a second", "times the best plain loop"]
@@ -89,6 +89,19 @@ def study_lines(rows: Rows) -> list[str]:
         cells.append(f"{row['times_the_best_plain_loop']:.2f}")
         starts = ("first_cell_starts_in_s", "other_worker_starts_in_s", "later_cells_start_in_s")
         lines.append(row_line([group, variant, *cells, *(number(row[name]) for name in starts)]))
+    return lines
+
+
+def replay_lines(rows: Rows) -> list[str]:
+    """A table for stacked seeds on a GPU: what a replay takes, and what bounds it."""
+    found = {key: row for key, row in rows.items() if "replay_ms" in row}
+    if not found:
+        return []
+    names = ("replay_ms", "host_ms", "kernels_ms", "kernels_a_replay", "seed_steps_a_second")
+    heads = ["", "variant", *(name.replace("_", " ") for name in names)]
+    lines = ["", "## Stacked seeds", "", row_line(heads), row_line(["---"] * 2 + ["---:"] * 5)]
+    for (group, variant), row in found.items():
+        lines.append(row_line([group, variant, *(f"{row[name]:g}" for name in names)]))
     return lines
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from benchmarks.check import Disagreement
-from benchmarks.report import study_lines
+from benchmarks.report import replay_lines, study_lines
 from benchmarks.study import measured, stacks
 from benchmarks.study.conftest import extra_info, stack_info
 from benchmarks.study.measured import ALL, OURS, Measured, losses_of, refuse
@@ -59,3 +59,6 @@ def test_a_replay_says_what_bounds_it(monkeypatch):
         row["seed_steps_a_second"] == 3000 and row["kernels_a_replay"] == 700
     )  # 2 seeds, 3 losses
     assert row["median_us"] == 2000
+    rows = {("quick, hinge", stacks.STACK): row}
+    assert study_lines(rows) == []
+    assert replay_lines(rows)[-1].endswith("| 2 | 1 | 1.5 | 700 | 3000 |")
