@@ -15,15 +15,21 @@ from typing import Any
 
 import torch
 
-from genbench.errors import CellFailed, InputError
+from genbench.errors import CellFailed
 from genbench.report.progress import Progress
 from genbench.studies.cells import Cell, read_row
 from genbench.studies.execute import run_cell
-from genbench.studies.faults import disk_fault, explain
-from genbench.studies.processes import TRIES, log_path, start_process
+from genbench.studies.faults import disk_fault, explain, heard
+from genbench.studies.processes import (
+    GRACE,
+    TRIES,
+    close_input,
+    log_path,
+    start_process,
+    wait_or_kill,
+)
 from genbench.studies.rows import Rows
 from genbench.studies.stacked_run import run_stacked
-from genbench.studies.worker import GRACE
 
 
 @dataclass
@@ -167,8 +173,7 @@ class _Pool:
             self.driver.finished(worker.cell, answer["row"])
             self._give(pid)
         else:
-            fault = InputError if answer["event"] == "disk" else CellFailed
-            raise fault(answer["error"])
+            raise heard(answer)
 
     def _ended(self, worker: _Worker) -> None:
         """A worker is gone: normal when nothing waits, else its cell goes to a new one."""
@@ -189,15 +194,9 @@ class _Pool:
     def _stop(self) -> None:
         """Ask every worker for a checkpoint; end those that do not answer in time."""
         for worker in self.workers.values():
-            assert worker.process.stdin is not None
-            with contextlib.suppress(BrokenPipeError):
-                worker.process.stdin.close()
+            close_input(worker.process)
         for worker in self.workers.values():
-            try:
-                worker.process.wait(timeout=GRACE)
-            except subprocess.TimeoutExpired:
-                worker.process.kill()
-                worker.process.wait()
+            wait_or_kill(worker.process, GRACE)
 
 
 @contextlib.contextmanager

@@ -5,7 +5,9 @@ from __future__ import annotations
 import errno
 import os
 import traceback
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from genbench import files
 from genbench.errors import CellFailed, InputError
@@ -28,6 +30,18 @@ def explain(error: Exception, cell: Cell, out: Path) -> CellFailed | InputError:
     except OSError as second:
         return disk_fault(second, out) or CellFailed(f"{cell.title}: {_text(error)}")
     return CellFailed(f"{cell.title}: {_text(error)} (see {path})")
+
+
+def told(error: Exception, cell: Cell, out: Path) -> dict[str, Any]:
+    """`explain`'s error as the answer of a process to its driver."""
+    fault = explain(error, cell, out)
+    kind = "disk" if isinstance(fault, InputError) else "failed"
+    return {"event": kind, "key": cell.key, "error": str(fault)}
+
+
+def heard(answer: Mapping[str, Any]) -> CellFailed | InputError:
+    """The error of such an answer."""
+    return (InputError if answer["event"] == "disk" else CellFailed)(answer["error"])
 
 
 def disk_fault(error: Exception, out: Path) -> InputError | None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 TRIES = 3  # processes that may die on one piece of work
+GRACE = 4.0  # seconds from the end of input to the end of the process, whatever it does
 
 
 def start_process(module: str, out: Path) -> subprocess.Popen[bytes]:
@@ -23,6 +25,22 @@ def start_process(module: str, out: Path) -> subprocess.Popen[bytes]:
             env=_environment(),
             start_new_session=True,  # Ctrl-C reaches the driver alone, which stops its workers
         )
+
+
+def close_input(process: subprocess.Popen[bytes]) -> None:
+    """Tells a process that nothing follows."""
+    assert process.stdin is not None
+    with contextlib.suppress(BrokenPipeError):
+        process.stdin.close()
+
+
+def wait_or_kill(process: subprocess.Popen[bytes], seconds: float) -> None:
+    """Waits for the end of a process, and ends it after so long."""
+    try:
+        process.wait(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def log_path(out: Path) -> Path:

@@ -19,12 +19,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from genbench.errors import InputError
 from genbench.studies.cells import Cell
 from genbench.studies.execute import judge, open_task
-from genbench.studies.faults import explain
+from genbench.studies.faults import told
+from genbench.studies.processes import GRACE
 from genbench.studies.tasks import Task
-from genbench.studies.worker import GRACE
 
 Request = tuple[dict[str, Any], bytes]
 
@@ -60,9 +59,7 @@ def _serve(header: dict[str, Any], content: bytes, out: Path) -> dict[str, Any]:
         task = _task(cell.parts["task"], cell.spec["data"])
         scores = judge(cell, task, cell.folder(out), samples, header["step"])
     except Exception as error:
-        fault = explain(error, cell, out)
-        kind = "disk" if isinstance(fault, InputError) else "failed"
-        return {"event": kind, "key": cell.key, "error": str(fault)}
+        return told(error, cell, out)
     return {"event": "scored", "key": cell.key, "scores": scores}
 
 

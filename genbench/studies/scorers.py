@@ -12,10 +12,16 @@ from typing import Any
 
 from torch import Tensor
 
-from genbench.errors import CellFailed, InputError
 from genbench.studies.cells import Cell
-from genbench.studies.processes import TRIES, log_path, start_process
-from genbench.studies.worker import GRACE
+from genbench.studies.faults import heard
+from genbench.studies.processes import (
+    GRACE,
+    TRIES,
+    close_input,
+    log_path,
+    start_process,
+    wait_or_kill,
+)
 
 Request = tuple[Cell, int, Tensor]
 
@@ -45,7 +51,7 @@ class Scorers:
         except queue.Empty:
             return None
         if answer["event"] != "scored":
-            raise (InputError if answer["event"] == "disk" else CellFailed)(answer["error"])
+            raise heard(answer)
         return answer["key"], answer["scores"]
 
     def close(self) -> None:
@@ -73,7 +79,8 @@ class Scorers:
             self._answers.put({"event": "failed", "error": f"scorer: {error}"})
         finally:
             if process is not None:
-                _end(process)
+                close_input(process)
+                wait_or_kill(process, 2 * GRACE)  # it ends itself after GRACE
 
     def _death(self, cell: Cell) -> dict[str, Any]:
         log = log_path(self._out)
@@ -97,14 +104,3 @@ def _ask(
         return None
     line = process.stdout.readline()
     return json.loads(line) if line.endswith(b"\n") else None
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    assert process.stdin is not None
-    with contextlib.suppress(BrokenPipeError):
-        process.stdin.close()
-    try:
-        process.wait(timeout=2 * GRACE)  # it ends itself after GRACE
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()

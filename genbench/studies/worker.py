@@ -17,12 +17,11 @@ from typing import Any
 import torch
 
 from genbench import files
-from genbench.errors import InputError
 from genbench.studies.cells import Cell
 from genbench.studies.execute import run_cell
-from genbench.studies.faults import explain
+from genbench.studies.faults import told
+from genbench.studies.processes import GRACE
 
-GRACE = 4.0  # seconds from the end of input to the end of the process, whatever it does
 REPORT_EVERY = 0.25  # seconds
 CLAIM_WAIT = 10.0  # seconds; a worker of a driver that was killed ends within GRACE
 
@@ -69,9 +68,7 @@ def _serve(cell: Cell, out: Path, stopping: threading.Event, answers: Any) -> di
                 return {"event": "failed", "key": cell.key, "error": error}
             row = run_cell(cell, out, should_stop=stopping.is_set, report=report)
     except Exception as error:
-        fault = explain(error, cell, out)
-        kind = "disk" if isinstance(fault, InputError) else "failed"
-        return {"event": kind, "key": cell.key, "error": str(fault)}
+        return told(error, cell, out)
     if row is None:
         return {"event": "stopped", "key": cell.key}
     return {"event": "done", "key": cell.key, "row": row}
