@@ -12,6 +12,7 @@ import time
 
 import pytest
 from one_process import Here
+from running import processes, wait_for
 
 from genbench.cli import main
 from genbench.files import claim
@@ -44,25 +45,7 @@ def rows(out):
 
 
 def workers(out):
-    """Processes that work for the study in `out`."""
-    found = []
-    for entry in os.listdir("/proc"):
-        if entry.isdigit():
-            try:
-                with open(f"/proc/{entry}/cmdline", "rb") as file:
-                    line = file.read()
-            except OSError:  # it ended meanwhile
-                continue
-            if b"genbench.studies.worker" in line and str(out).encode() in line:
-                found.append(int(entry))
-    return found
-
-
-def wait_for(condition, seconds=120.0):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
+    return processes("genbench.studies.worker", out)
 
 
 @pytest.fixture(scope="module")

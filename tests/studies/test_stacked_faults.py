@@ -5,10 +5,10 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 from inline_scorers import InlineScorers, task_of
+from running import processes, wait_for
 
 from genbench.cli import main
 from genbench.studies import plan, stacked_run
@@ -38,24 +38,7 @@ def complete(out):
 
 
 def scorers(out):
-    """Processes that score for the study in `out`."""
-    found = []
-    for entry in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            with open(f"/proc/{entry}/cmdline", "rb") as file:
-                line = file.read()
-        except OSError:  # it ended meanwhile
-            continue
-        if b"genbench.studies.scorer" in line and str(out).encode() in line:
-            found.append(int(entry))
-    return found
-
-
-def wait_for(condition, seconds=240.0):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
+    return processes("genbench.studies.scorer", out)
 
 
 @pytest.mark.slow
