@@ -1,15 +1,38 @@
-"""What a model is: the four small types that models, the training loop and studies share."""
+"""What a model is: the small types that models, data, the training loop and studies share."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
     from torch.nn import Parameter
+
+
+class Examples(NamedTuple):
+    """What data hand out: x (n, *data_shape), int64 labels (n,), a condition of n rows, or None."""
+
+    x: Tensor
+    labels: Tensor | None = None
+    condition: Tensor | None = None
+
+    @classmethod
+    def of(cls, found: Tensor | Examples) -> Examples:
+        """`found` itself, or the examples that a tensor alone is."""
+        return found if isinstance(found, Examples) else cls(found)
+
+    def tensors(self) -> list[Tensor]:
+        """Those that are there."""
+        return [tensor for tensor in self if tensor is not None]
+
+    def filled(self, tensors: Sequence[Tensor]) -> Examples:
+        """The same fields with other tensors, ordered as `tensors()` is."""
+        x, *rest = tensors
+        others = iter(rest)
+        return Examples(x, *(None if held is None else next(others) for held in self[1:]))
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from genbench.folder import save_folder
 from genbench.metrics.extractors.digits import KIND, DigitsNet
-from genbench.metrics.extractors.folder import save_folder
 from genbench.metrics.extractors.pictures import resized
 
 SHAPE = {"size": 8, "channels": 24, "width": 64}

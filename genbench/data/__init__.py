@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from genbench.catalog import Entry
 
 if TYPE_CHECKING:
+    from genbench.data.datasets import Dataset, Epochs, Split, open_dataset
     from genbench.data.mixtures import Mixture, mixture
     from genbench.data.samples import Samples, open_samples
     from genbench.data.seeded import SeededStream
@@ -14,13 +15,18 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CATALOG",
+    "DATASETS",
     "MIXTURES",
     "STACKED",
+    "Dataset",
+    "Epochs",
     "Mixture",
     "Samples",
     "SeededStream",
+    "Split",
     "Stream",
     "mixture",
+    "open_dataset",
     "open_samples",
 ]
 
@@ -62,7 +68,11 @@ STACKED = {
     ),
 }
 
-CATALOG = {**MIXTURES, **STACKED}
+DATASETS = {
+    "digits": Entry("genbench.data.digits:digits", "1,797 digits, 8 x 8 of 17 levels, 10 classes"),
+}
+
+CATALOG = {**DATASETS, **MIXTURES, **STACKED}
 
 
 def __getattr__(name: str) -> Any:
@@ -71,6 +81,10 @@ def __getattr__(name: str) -> Any:
         from genbench.data import mixtures
 
         return getattr(mixtures, name)
+    if name in ("Dataset", "Epochs", "Split", "open_dataset"):
+        from genbench.data import datasets
+
+        return getattr(datasets, name)
     if name == "Stream":
         from genbench.data.streams import Stream
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from genbench.protocol import Model
+from genbench.protocol import Examples, Model
 from genbench.train.graphs import Untraceable, compile_graph, draws, trace
 from genbench.train.memory import read_memory, write_memory
 from genbench.train.seeding import global_seed
@@ -18,20 +18,20 @@ from genbench.train.step import State, Step, Tensors
 AGREE = 1e-3
 
 
-def traceable(model: Model, x: Tensor) -> None:
-    """Raises Untraceable, in one line, where `model`'s step cannot be compiled; x: a batch."""
-    step = Step(model)
+def traceable(model: Model, given: Tensor | Examples) -> None:
+    """Raises Untraceable, in one line, where `model`'s step cannot be compiled; given: a batch."""
+    step, given = Step(model), Examples.of(given)
     state = step.start()
-    trace(InPlace(step, state), [*state.tensors(), *example(step, x)])
+    trace(InPlace(step, state, given), [*state.tensors(), *example(step, given)])
 
 
-def example(step: Step, x: Tensor) -> list[Tensor]:
+def example(step: Step, given: Examples) -> list[Tensor]:
     """Inputs like those of every step, as `InPlace` takes them."""
-    turns = len(step.turns)
-    seeds = torch.arange(turns, device=x.device).unsqueeze(1)
+    turns, device = len(step.turns), given.x.device
+    seeds = torch.arange(turns, device=device).unsqueeze(1)
     # tracing takes one tensor given twice for one input
-    xs = [x.roll(turn, 0) for turn in range(turns)]
-    return [row_of(step, 0, 1, x.device), seeds, *xs]
+    xs = [tensor.roll(turn, 0) for turn in range(turns) for tensor in given.tensors()]
+    return [row_of(step, 0, 1, device), seeds, *xs]
 
 
 def row_of(step: Step, index: int, steps: int, device: torch.device) -> Tensor:
@@ -44,18 +44,20 @@ def row_of(step: Step, index: int, steps: int, device: torch.device) -> Tensor:
 class InPlace:
     """A step as a function of a flat list of tensors, whose state it overwrites.
 
-    (*state, numbers, seeds, *xs) -> [whether every loss is finite, *terms]; `names` holds the turn
-    and name of each of these terms once the function has run.
+    (*state, numbers, seeds, *tensors of each turn's examples) -> [whether every loss is finite,
+    *terms]; `names` holds the turn and name of each of these terms once the function has run.
     """
 
-    def __init__(self, step: Step, state: State) -> None:
+    def __init__(self, step: Step, state: State, given: Examples) -> None:
         self._step = step
-        self._state = state  # for its structure
+        self._state, self._given = state, given  # for their structure
         self._length = len(state.tensors())
         self.names: list[tuple[int, str]] = []
 
     def __call__(self, *tensors: Tensor) -> list[Tensor]:
-        old, (numbers, seeds, *xs) = tensors[: self._length], tensors[self._length :]
+        old, (numbers, seeds, *rest) = tensors[: self._length], tensors[self._length :]
+        width = len(self._given.tensors())
+        xs = [self._given.filled(rest[i : i + width]) for i in range(0, len(rest), width)]
         new, turns, fine = self._step(self._state.filled(old), numbers, xs, seeds)
         for tensor, fresh in zip(old, new.tensors(), strict=True):
             tensor.copy_(fresh)
@@ -66,17 +68,17 @@ class InPlace:
 class CompiledStep:
     """Runs the step of `model`, whose parameters become views of the flat tensors it works on.
 
-    x: a batch like all that follow. optimizers: torch's, by phase; `publish` and `adopt` alone
+    given: a batch like all that follow. optimizers: torch's, by phase; `publish` and `adopt` alone
     write and read their memory. Raises Untraceable.
     """
 
     def __init__(
-        self, model: Model, optimizers: Mapping[str, torch.optim.Optimizer], x: Tensor
+        self, model: Model, optimizers: Mapping[str, torch.optim.Optimizer], given: Examples
     ) -> None:
         self.step = step = Step(model)
         self._optimizers = optimizers
         self._state = state = step.start()
-        function, inputs = InPlace(step, state), example(step, x)
+        function, inputs = InPlace(step, state, given), example(step, given)
         arguments = [*state.tensors(), *inputs]
         graph = trace(function, arguments)
         self._names = function.names
@@ -109,20 +111,21 @@ class CompiledStep:
                 )
 
     def __call__(
-        self, index: int, steps: int, xs: Sequence[Tensor], seeds: Tensor
+        self, index: int, steps: int, xs: Sequence[Examples], seeds: Tensor
     ) -> tuple[list[Tensors], bool]:
         """Step `index` of `steps`: each turn's terms, and whether every loss was finite.
 
         xs: a batch for each turn. seeds: int64 (turns, 1). From the first loss that is not finite
         on, no weight moved.
         """
-        row = row_of(self.step, index, steps, xs[0].device)
+        row = row_of(self.step, index, steps, xs[0].x.device)
+        flat = [tensor for given in xs for tensor in given.tensors()]
         with torch.no_grad():
             if self._draws:
                 with global_seed(int(seeds[0])):
-                    fine, *values = self._run(*self._tensors, row, seeds, *xs)
+                    fine, *values = self._run(*self._tensors, row, seeds, *flat)
             else:
-                fine, *values = self._run(*self._tensors, row, seeds, *xs)
+                fine, *values = self._run(*self._tensors, row, seeds, *flat)
         terms: list[Tensors] = [{} for _ in self.step.turns]
         for (turn, name), value in zip(self._names, values, strict=True):
             terms[turn][name] = value

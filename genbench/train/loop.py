@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from genbench.protocol import Batch, Model
+from genbench.protocol import Batch, Examples, Model
 from genbench.train.compiled import CompiledStep
 from genbench.train.memory import unrolled_terms
 from genbench.train.optimizers import make_optimizer, set_learning_rate
@@ -19,9 +19,9 @@ __all__ = ["Batches", "Diverged", "Trainer", "global_seed"]
 
 
 class Batches(Protocol):
-    """Endless batches (n, *data_shape) whose position can be saved."""
+    """Endless batches, x (n, *data_shape) alone or with labels, whose position can be saved."""
 
-    def __next__(self) -> Tensor: ...
+    def __next__(self) -> Tensor | Examples: ...
     def state_dict(self) -> dict[str, Any]: ...
     def load_state_dict(self, state: dict[str, Any]) -> None: ...
 
@@ -98,9 +98,9 @@ class Trainer:
         return [self._eager_turn(turn, phase) for turn, phase in enumerate(self.model.phases)]
 
     def _eager_turn(self, turn: int, phase: str) -> dict[str, Tensor]:
-        x, seed = next(self.batches), self.seeds(1)[0]
+        given, seed = Examples.of(next(self.batches)), self.seeds(1)[0]
         done = self.step_index / self.steps
-        batch = Batch(x=x, seed=seed.to(x.device), done=done)
+        batch = Batch(seed=seed.to(given.x.device), done=done, **given._asdict())
         # Dropout and its like draw from torch's global generator: give it the batch's seed.
         with global_seed(int(seed)):
             terms = self._terms(batch, turn, phase)
@@ -126,24 +126,24 @@ class Trainer:
     def _compiled_turns(self) -> list[dict[str, Tensor]]:
         assert self._compiled is not None
         xs, seeds = self._draw()
-        turns, fine = self._compiled(self.step_index, self.steps, xs, seeds.to(xs[0].device))
+        turns, fine = self._compiled(self.step_index, self.steps, xs, seeds.to(xs[0].x.device))
         if not fine:
             found = zip(self.model.phases, turns, strict=True)
             phase, terms = next((p, t) for p, t in found if not t["loss"].isfinite())
             raise Diverged.of(phase, terms, self.step_index)
         return turns
 
-    def _draw(self) -> tuple[list[Tensor], Tensor]:
+    def _draw(self) -> tuple[list[Examples], Tensor]:
         """A batch for each turn of the next step, and their seeds, int64 (turns, 1) on the CPU."""
-        xs = [next(self.batches) for _ in self.model.phases]
+        xs = [Examples.of(next(self.batches)) for _ in self.model.phases]
         return xs, self.seeds(len(xs))
 
-    def peek(self) -> Tensor:
+    def peek(self) -> Examples:
         """The next batch, which will come again."""
         before = self.batches.state_dict()
-        x = next(self.batches)
+        found = Examples.of(next(self.batches))
         self.batches.load_state_dict(before)
-        return x
+        return found
 
     def seeds(self, count: int) -> Tensor:
         """int64 (count, 1) on the CPU: those of the next turns, which count as drawn; the same

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from genbench import ops
-from genbench.protocol import Batch, Model
+from genbench.protocol import Batch, Examples, Model
 from genbench.train.layout import Layout
 from genbench.train.optimizers import rate_of
 from genbench.train.rules import Rule, Slots, make_rule
@@ -105,13 +105,13 @@ class Step:
         return rows
 
     def __call__(
-        self, state: State, numbers: Tensor, xs: Sequence[Tensor], seeds: Tensor
+        self, state: State, numbers: Tensor, xs: Sequence[Tensor | Examples], seeds: Tensor
     ) -> tuple[State, list[Tensors], Tensor]:
         """The state after one step, each turn's terms, and whether every loss is finite (bool, ()).
 
         numbers: the share that is over, then those of `numbers`, (k,) float64. xs: a batch
-        (n, *data_shape) for each turn. seeds: int64 (turns, 1). From the first loss that is not
-        finite on, nothing moves but buffers.
+        (n, *data_shape), or examples, for each turn. seeds: int64 (turns, 1). From the first
+        loss that is not finite on, nothing moves but buffers.
         """
         given = iter(numbers.unbind())
         done = next(given)
@@ -120,7 +120,7 @@ class Step:
         terms: list[Tensors] = []
         fine = torch.ones((), dtype=torch.bool, device=seeds.device)
         for (phase, ahead), x, seed in zip(self.turns, xs, seeds.unbind(), strict=True):
-            batch = Batch(x=x, seed=seed, done=done)
+            batch = Batch(seed=seed, done=done, **Examples.of(x)._asdict())
             found, gradients = self._gradients(state, batch, phase, ahead, given)
             fine = fine & found["loss"].isfinite()
             self._update(state, phase, gradients, given, fine)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from genbench.errors import InputError
+from genbench.folder import load_folder
 from genbench.metrics.extractors.contract import (
     Extracted,
     check_device,
@@ -19,7 +20,6 @@ from genbench.metrics.extractors.contract import (
     digest_of,
     one_line,
 )
-from genbench.metrics.extractors.folder import load_folder
 from genbench.metrics.extractors.pictures import GREY, RESIZE, grey, resized
 
 KIND = "digits"  # config.json: "extractor"

@@ -1,0 +1,68 @@
+"""What most models share: a checked Config, one phase with one optimiser, and folders to keep."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+from torch import nn
+
+from genbench.config import make_config
+from genbench.errors import InputError
+from genbench.folder import load_folder, save_folder
+from genbench.protocol import OptimizerSpec
+
+
+class BaseModel(nn.Module):
+    """A model of one phase; one of several overrides `phases`, `phase_parameters`, `optimizer`.
+
+    A subclass names itself as the catalog does, and has a Config: a frozen dataclass with at least
+    data_shape, learning_rate, betas and schedule, whose __post_init__ calls `config.check`.
+    """
+
+    name: ClassVar[str]
+    Config: ClassVar[type[Any]]
+    phases: tuple[str, ...] = ("model",)
+
+    def __init__(self, config: Any) -> None:
+        super().__init__()
+        self.config = config
+
+    @classmethod
+    def build(cls, **options: Any) -> Self:
+        """A new model from fields of its Config; raises InputError for a wrong name or value."""
+        return cls(make_config(cls.Config, options, name=cls.name))
+
+    def phase_parameters(self, phase: str) -> Iterable[nn.Parameter]:
+        """All parameters."""
+        return self.parameters()
+
+    def optimizer(self, phase: str) -> OptimizerSpec:
+        """Adam with the Config's rate, betas and schedule."""
+        c = self.config
+        return OptimizerSpec("adam", c.learning_rate, {"betas": c.betas}, schedule=c.schedule)
+
+    def after_update(self, phase: str) -> None:
+        """Nothing follows an update."""
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Writes config.json and model.safetensors; nothing in them is ever executed."""
+        config = {"model": self.name, **dataclasses.asdict(self.config)}
+        save_folder(Path(folder), config, self.state_dict())
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path) -> Self:
+        """The model of such a folder, in evaluation mode; raises InputError where it holds none."""
+        config, tensors = load_folder(Path(folder), argument="folder")
+        found, _ = config.pop("model", None), config.pop("sha256")
+        if found != cls.name:
+            raise InputError(f"folder: '{folder}' holds the model {found!r}, not '{cls.name}'")
+        model = cls.build(**config)
+        try:
+            model.load_state_dict(tensors)
+        except RuntimeError as error:
+            why = " ".join(str(error).split())
+            raise InputError(f"folder: '{folder}' does not fit its config.json: {why}") from error
+        return model.eval()

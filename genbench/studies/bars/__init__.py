@@ -1,0 +1,13 @@
+"""What each system must reach before it counts as working; the catalog is readable without torch.
+
+An entry loads to `bars(lab) -> Iterable[Bar]`: it trains the system on embedded data through the
+laboratory and judges what came out. Sources of the bars: each file's first line.
+"""
+
+from __future__ import annotations
+
+from genbench.catalog import Entry
+
+__all__ = ["BARS"]
+
+BARS: dict[str, Entry] = {}
