@@ -3,16 +3,39 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-from torch import nn
+from torch import Tensor, nn
 
 from genbench.config import make_config
 from genbench.errors import InputError
 from genbench.folder import load_folder, save_folder
 from genbench.protocol import OptimizerSpec
+
+_ROUNDING = 1e-5  # of float32 levels as numbers in [-1, 1]
+
+
+def check_x(
+    x: Any, data_shape: Sequence[int], *, name: str = "x", within: bool | None = None
+) -> None:
+    """Raises InputError unless x, called `name`, is a floating tensor (n, *data_shape).
+
+    within: whether values must lie in [-1, 1] too; None: those of pictures (C, H, W). It waits for
+    the device and cannot be traced, so that a loss says False.
+    """
+    if not isinstance(x, Tensor) or not x.is_floating_point():
+        came = str(x.dtype).removeprefix("torch.") if isinstance(x, Tensor) else type(x).__name__
+        raise InputError(f"{name} must be a floating tensor, got {came}")
+    if tuple(x.shape[1:]) != tuple(data_shape) or x.ndim == 0:
+        wanted = ", ".join(map(str, ("n", *data_shape)))
+        raise InputError(f"{name} must be ({wanted}), got {tuple(x.shape)}")
+    within = len(data_shape) == 3 if within is None else within
+    if within and x.numel():
+        low, high = x.min().item(), x.max().item()
+        if not (low >= -1 - _ROUNDING and high <= 1 + _ROUNDING):  # false for NaN
+            raise InputError(f"{name} must lie in [-1, 1], got values from {low:g} to {high:g}")
 
 
 class BaseModel(nn.Module):

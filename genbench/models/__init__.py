@@ -12,6 +12,10 @@ if TYPE_CHECKING:
 __all__ = ["CATALOG", "create_model"]
 
 CATALOG = {
+    "autoencoder": Entry(
+        "genbench.models.autoencoders.autoencoder:Autoencoder",
+        "bottleneck of linear layers, squared error, Hinton 2006",
+    ),
     "gan": Entry(
         "genbench.models.adversarial.gan:GAN",
         "generative adversarial network, any objective, Goodfellow 2014",
