@@ -58,13 +58,15 @@ class Batch:
 class OptimizerSpec:
     """An optimiser by name, with its arguments; `schedule` scales the rate over the whole run.
 
-    name: "adam", "sgd" or "rmsprop". schedule: "constant" or "cosine" (to zero at the last step).
+    name: "adam", "adamw", "adagrad", "sgd" or "rmsprop". schedule: "constant", or "cosine" or
+    "linear" to zero at the last step. warmup: steps over which the rate rises from zero.
     """
 
     name: str
     learning_rate: float
     options: Mapping[str, Any] = field(default_factory=dict)
     schedule: str = "constant"
+    warmup: int = 0
 
 
 @runtime_checkable

@@ -8,8 +8,10 @@ import torch
 from torch import Tensor
 
 from genbench.protocol import Examples, Model
+from genbench.train.capture import Captured
 from genbench.train.graphs import Untraceable, compile_graph, draws, trace
 from genbench.train.memory import read_memory, write_memory
+from genbench.train.options import Options
 from genbench.train.seeding import global_seed
 from genbench.train.step import State, Step, Tensors
 
@@ -73,9 +75,13 @@ class CompiledStep:
     """
 
     def __init__(
-        self, model: Model, optimizers: Mapping[str, torch.optim.Optimizer], given: Examples
+        self,
+        model: Model,
+        optimizers: Mapping[str, torch.optim.Optimizer],
+        given: Examples,
+        options: Options,
     ) -> None:
-        self.step = step = Step(model)
+        self.step = step = Step(model, options)
         self._optimizers = optimizers
         self._state = state = step.start()
         function, inputs = InPlace(step, state, given), example(step, given)
@@ -86,7 +92,10 @@ class CompiledStep:
         self._run = compile_graph(graph, arguments)
         if not self._draws:
             self._refuse_other_values(function, arguments)
+        elif options.captured:
+            raise Untraceable("captured: the step draws from torch's own generator, not batch.seed")
         self._own()
+        self._graph = Captured(self._run, self._tensors, inputs) if options.captured else None
 
     def _own(self) -> None:
         """Makes the model's parameters views of the flat tensors, its buffers the state's."""
@@ -121,7 +130,9 @@ class CompiledStep:
         row = row_of(self.step, index, steps, xs[0].x.device)
         flat = [tensor for given in xs for tensor in given.tensors()]
         with torch.no_grad():
-            if self._draws:
+            if self._graph is not None:
+                fine, *values = [tensor.clone() for tensor in self._graph(row, seeds, *flat)]
+            elif self._draws:
                 with global_seed(int(seeds[0])):
                     fine, *values = self._run(*self._tensors, row, seeds, *flat)
             else:

@@ -13,6 +13,8 @@ from genbench.protocol import OptimizerSpec
 
 _OPTIMIZERS: dict[str, tuple[type[torch.optim.Optimizer], dict]] = {
     "adam": (torch.optim.Adam, {"fused": True}),  # 8.5 against 10.4 ms a step on two small MLPs
+    "adamw": (torch.optim.AdamW, {"fused": True}),
+    "adagrad": (torch.optim.Adagrad, {}),
     "sgd": (torch.optim.SGD, {}),
     "rmsprop": (torch.optim.RMSprop, {}),
 }
@@ -21,6 +23,7 @@ _OPTIMIZERS: dict[str, tuple[type[torch.optim.Optimizer], dict]] = {
 SCHEDULES: dict[str, Callable[[float], float]] = {
     "constant": lambda done: 1.0,
     "cosine": lambda done: 0.5 * (1 + math.cos(math.pi * done)),
+    "linear": lambda done: 1 - done,
 }
 
 
@@ -34,12 +37,13 @@ def make_optimizer(spec: OptimizerSpec, parameters: Iterable[Parameter]) -> torc
     return kind(parameters, lr=spec.learning_rate, **{**defaults, **spec.options})  # type: ignore[call-arg]
 
 
-def rate_of(spec: OptimizerSpec, done: float) -> float:
-    """The learning rate where the share `done` (0..1) of the run is over."""
-    return spec.learning_rate * SCHEDULES[spec.schedule](done)
+def rate_of(spec: OptimizerSpec, index: int, steps: int) -> float:
+    """The learning rate of step `index` (0, 1, ...) of a run of `steps`."""
+    risen = min(1.0, (index + 1) / spec.warmup) if spec.warmup else 1.0
+    return spec.learning_rate * risen * SCHEDULES[spec.schedule](index / steps)
 
 
-def set_learning_rate(optimizer: torch.optim.Optimizer, spec: OptimizerSpec, done: float) -> None:
-    """Scale the rate for the share `done` (0..1) of the run."""
+def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """Gives every group of parameters the rate."""
     for group in optimizer.param_groups:
-        group["lr"] = rate_of(spec, done)
+        group["lr"] = rate

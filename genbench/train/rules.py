@@ -67,6 +67,46 @@ class Adam:
 
 
 @dataclass(frozen=True)
+class AdamW:
+    """Adam whose weight decay shrinks the weights themselves (Loshchilov and Hutter 2019)."""
+
+    betas: tuple[float, float] = (0.9, 0.999)
+    eps: float = 1e-8
+    weight_decay: float = 1e-2
+    slots = Adam.slots
+
+    def numbers(self, rate: float, count: int) -> tuple[float, ...]:
+        return *Adam(self.betas).numbers(rate, count), 1 - rate * self.weight_decay
+
+    def update(
+        self, p: Tensor, g: Tensor, slots: Slots, numbers: Sequence[Tensor | float]
+    ) -> tuple[Tensor, Slots]:
+        *moments, kept = numbers
+        return Adam(self.betas, self.eps).update(p * kept, g, slots, moments)
+
+
+@dataclass(frozen=True)
+class Adagrad:
+    """p - rate g / (sqrt(v) + eps), v the sum of all g^2 (Duchi et al. 2011)."""
+
+    lr_decay: float = 0.0
+    eps: float = 1e-10
+    weight_decay: float = 0.0
+    slots = ("sum",)
+
+    def numbers(self, rate: float, count: int) -> tuple[float, ...]:
+        return (rate / (1 + (count - 1) * self.lr_decay),)
+
+    def update(
+        self, p: Tensor, g: Tensor, slots: Slots, numbers: Sequence[Tensor | float]
+    ) -> tuple[Tensor, Slots]:
+        (rate,) = numbers
+        g = _decayed(g, p, self.weight_decay)
+        v = slots["sum"] + g * g
+        return p - rate * (g / (_root(v) + self.eps)), {"sum": v}
+
+
+@dataclass(frozen=True)
 class SGD:
     """p - rate b, b = momentum b + (1 - dampening) g, where the first b is g."""
 
@@ -129,7 +169,13 @@ class RMSprop:
         return p - rate * step, kept
 
 
-RULES: Mapping[str, type] = {"adam": Adam, "sgd": SGD, "rmsprop": RMSprop}
+RULES: Mapping[str, type] = {
+    "adam": Adam,
+    "adamw": AdamW,
+    "adagrad": Adagrad,
+    "sgd": SGD,
+    "rmsprop": RMSprop,
+}
 
 
 def make_rule(spec: OptimizerSpec) -> Rule:

@@ -17,6 +17,7 @@ from genbench import ops
 from genbench.protocol import Batch, Examples, Model
 from genbench.train.layout import Layout
 from genbench.train.optimizers import rate_of
+from genbench.train.options import Options, clip_norm
 from genbench.train.rules import Rule, Slots, make_rule
 
 # Keys of the lookahead's seeds: a model folds small numbers into them, and keys add up.
@@ -61,11 +62,12 @@ class Step:
     without a formula.
     """
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model, options: Options | None = None) -> None:
         self.module = cast(nn.Module, model)
         self._doors = _Doors(self.module)
+        self._options = options = options or Options()
         self.layout = Layout(model, self.module)
-        self.specs = {phase: model.optimizer(phase) for phase in model.phases}
+        self.specs = {phase: options.spec(model.optimizer(phase)) for phase in model.phases}
         self.rules: dict[str, Rule] = {p: make_rule(spec) for p, spec in self.specs.items()}
         ahead: Mapping[str, Ahead] = getattr(model, "lookahead", None) or {}
         self.turns = [(phase, ahead.get(phase)) for phase in model.phases]
@@ -91,8 +93,7 @@ class Step:
 
     def numbers(self, index: int, steps: int) -> list[list[float]]:
         """What each turn of step `index` of `steps` is made with, its lookahead's updates first."""
-        done = index / steps
-        rates = {phase: rate_of(spec, done) for phase, spec in self.specs.items()}
+        rates = {phase: rate_of(spec, index, steps) for phase, spec in self.specs.items()}
         order = [phase for phase, _ in self.turns]
         made = {phase: index * order.count(phase) for phase in order}
         rows = []
@@ -137,8 +138,11 @@ class Step:
         with torch.enable_grad():
             if ahead is not None:
                 flats = self.look_ahead(replace(state, flats=flats), batch, ahead, given)
-            terms, state.buffers = self.loss(flats, state.buffers, batch, phase)
-            return terms, torch.autograd.grad(terms["loss"], leaves)
+            with self._options.autocast(batch.x.device.type):
+                terms, state.buffers = self.loss(flats, state.buffers, batch, phase)
+            gradients = torch.autograd.grad(terms["loss"], leaves)
+            clip = self._options.clip
+            return terms, gradients if clip is None else clip_norm(gradients, clip)
 
     def look_ahead(
         self, state: State, batch: Batch, ahead: Ahead, given: Iterator[Any]

@@ -22,6 +22,10 @@ SPECS = st.one_of(
         st.sampled_from([1e-8, 1e-3]),
     ),
     st.builds(
+        lambda a, b, w: ("adamw", {"betas": (a, b), "weight_decay": w}), shares, shares, decays
+    ),
+    st.builds(lambda d, w: ("adagrad", {"lr_decay": d, "weight_decay": w}), decays, decays),
+    st.builds(
         lambda m, d, w: ("sgd", {"momentum": m, "dampening": d, "weight_decay": w}),
         shares,
         shares,
