@@ -38,3 +38,9 @@ class Diverged(RuntimeError):
             step=step,
             tensor=tensor,
         )
+
+
+def not_finite(tensors: Mapping[str, Tensor]) -> str | None:
+    """The name of the first tensor with NaN or infinity in it."""
+    bad = (name for name, tensor in tensors.items() if not tensor.isfinite().all())
+    return next(bad, None)

@@ -17,8 +17,9 @@ from torch import Tensor
 
 from genbench.data.seeded import SeededStream
 from genbench.errors import InputError
+from genbench.train.diverged import Diverged, not_finite
 from genbench.train.graphs import Function, compile_graph, trace
-from genbench.train.loop import Diverged, Trainer
+from genbench.train.loop import Trainer
 from genbench.train.memory import read_memory, write_memory
 from genbench.train.stacking import Lane, stacked
 from genbench.train.step import State, Step
@@ -177,7 +178,7 @@ class Ensemble:
                 self._give(lane.step, place, trainer)
                 terms = [torch.tensor(row[place]) for row in values]
                 named = dict(zip(self._names, terms, strict=True))
-                found.append(None if at < 0 else self._diverged(at, named))
+                found.append(None if at < 0 else self._diverged(at, named, trainer))
         if self._stream is not None:
             self._stream.synchronize()  # trainers are read on other streams
         return found
@@ -195,11 +196,13 @@ class Ensemble:
             count = trainer.step_index * order.count(phase)
             write_memory(step, phase, optimizer, state.slots[phase], count)
 
-    def _diverged(self, index: int, terms: dict[tuple[int, str], Tensor]) -> Diverged:
+    def _diverged(
+        self, index: int, terms: dict[tuple[int, str], Tensor], trainer: Trainer
+    ) -> Diverged:
         for turn, (phase, _) in enumerate(self._step.turns):
             own = {name: term for (at, name), term in terms.items() if at == turn}
             if not own["loss"].isfinite():
-                return Diverged.of(phase, own, index)
+                return Diverged.of(phase, own, index, not_finite(trainer.model.state_dict()))
         raise AssertionError("a lane died with finite losses")
 
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from genbench.protocol import Batch, Examples, Model
 from genbench.train.compiled import CompiledStep
-from genbench.train.diverged import Diverged
+from genbench.train.diverged import Diverged, not_finite
 from genbench.train.ema import Ema
 from genbench.train.memory import unrolled_terms
 from genbench.train.optimizers import make_optimizer, rate_of, set_learning_rate
@@ -153,9 +153,8 @@ class Trainer:
 
     def _diverged(self, phase: str, terms: Mapping[str, Tensor], given: Examples) -> Diverged:
         """The error for a loss that is not finite, with the first tensor that is not either."""
-        named = {"batch.x": given.x, **cast(nn.Module, self.model).state_dict()}
-        bad = (name for name, tensor in named.items() if not tensor.isfinite().all())
-        return Diverged.of(phase, terms, self.step_index, tensor=next(bad, None))
+        named = {"batch.x": given.x, **self.model.state_dict()}
+        return Diverged.of(phase, terms, self.step_index, tensor=not_finite(named))
 
     def _draw(self) -> tuple[list[Examples], Tensor]:
         """A batch for each turn of the next step, and their seeds, int64 (turns, 1) on the CPU."""
