@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 from genbench.catalog import Entry
 
 if TYPE_CHECKING:
-    from genbench.data.datasets import Dataset, Epochs, Split, open_dataset
+    from genbench.data.datasets import Dataset, Draws, Epochs, Split
     from genbench.data.mixtures import Mixture, mixture
+    from genbench.data.opening import open_dataset
     from genbench.data.samples import Samples, open_samples
     from genbench.data.seeded import SeededStream
     from genbench.data.streams import Stream
@@ -19,6 +20,7 @@ __all__ = [
     "MIXTURES",
     "STACKED",
     "Dataset",
+    "Draws",
     "Epochs",
     "Mixture",
     "Samples",
@@ -81,10 +83,14 @@ def __getattr__(name: str) -> Any:
         from genbench.data import mixtures
 
         return getattr(mixtures, name)
-    if name in ("Dataset", "Epochs", "Split", "open_dataset"):
+    if name in ("Dataset", "Draws", "Epochs", "Split"):
         from genbench.data import datasets
 
         return getattr(datasets, name)
+    if name == "open_dataset":
+        from genbench.data.opening import open_dataset
+
+        return open_dataset
     if name == "Stream":
         from genbench.data.streams import Stream
 

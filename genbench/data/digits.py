@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from genbench.data.datasets import Dataset, Split
+from genbench.data.datasets import Dataset, Split, hold_out
 
 LEVELS = 17
-_SPLIT_SEED, _HELD_OUT = 0, 5  # as the `digits` features: every fifth of a fixed permutation
 
 
 def digits(*, size: int = 8) -> Dataset:
@@ -29,7 +28,4 @@ def digits(*, size: int = 8) -> Dataset:
         )
         x, levels = bigger.round().clamp(0, 255).to(torch.uint8), 256
     y = torch.from_numpy(np.asarray(labels)).long()
-    order = torch.randperm(len(x), generator=torch.Generator().manual_seed(_SPLIT_SEED))
-    held = torch.arange(len(x)) % _HELD_OUT == 0
-    train, test = (Split(x[rows], y[rows], levels=levels) for rows in (order[~held], order[held]))
-    return Dataset("digits", train, test, tuple(map(str, range(10))))
+    return hold_out("digits", Split(x, y, levels=levels), tuple(map(str, range(10))))

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from genbench.data.datasets import Dataset, Epochs
+from genbench.data.datasets import Dataset
 from genbench.models import create_model
 from genbench.studies.cells import derived_seed
 from genbench.train.loop import Batches, Trainer, global_seed
@@ -48,8 +48,9 @@ class Lab:
         seeds = {purpose: derived_seed(seed, purpose) for purpose in ("weights", "data", "noise")}
         if isinstance(data, Dataset):
             data_shape = data.data_shape
-            split = data.train.to(self.device)
-            batches: Batches = Epochs(split, batch_size=batch_size, seed=seeds["data"])
+            batches: Batches = data.to(self.device).batches(
+                batch_size=batch_size, seed=seeds["data"]
+            )
         else:
             batches = data(seeds["data"])
         assert data_shape is not None
