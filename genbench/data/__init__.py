@@ -72,6 +72,19 @@ STACKED = {
 
 DATASETS = {
     "digits": Entry("genbench.data.digits:digits", "1,797 digits, 8 x 8 of 17 levels, 10 classes"),
+    "shapes": Entry(
+        "genbench.data.shapes:shapes",
+        "a disc, square, triangle or cross: colour, place, size, angle, caption; drawn fresh",
+    ),
+    "shapes-disc": Entry(
+        "genbench.data.shapes:shapes",
+        "a light disc on black whose x, y and size alone vary; drawn fresh",
+        {"name": "shapes-disc", "kinds": ("disc",), "colours": (), "vary": ("x", "y", "size")},
+    ),
+    "photos": Entry(
+        "genbench.data.photos:photos",
+        "random crops of one photograph inside scikit-learn, tiles of another held out",
+    ),
 }
 
 CATALOG = {**DATASETS, **MIXTURES, **STACKED}
