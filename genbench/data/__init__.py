@@ -8,6 +8,7 @@ from genbench.catalog import Entry
 
 if TYPE_CHECKING:
     from genbench.data.datasets import Dataset, Draws, Epochs, Split
+    from genbench.data.memory import place
     from genbench.data.mixtures import Mixture, mixture
     from genbench.data.opening import open_dataset
     from genbench.data.samples import Samples, open_samples
@@ -18,6 +19,7 @@ __all__ = [
     "CATALOG",
     "DATASETS",
     "MIXTURES",
+    "ON_DISK",
     "STACKED",
     "Dataset",
     "Draws",
@@ -30,6 +32,7 @@ __all__ = [
     "mixture",
     "open_dataset",
     "open_samples",
+    "place",
 ]
 
 _NAMED = "genbench.data.named_mixtures:"
@@ -87,7 +90,20 @@ DATASETS = {
     ),
 }
 
-CATALOG = {**DATASETS, **MIXTURES, **STACKED}
+ON_DISK = {
+    "mnist": Entry(
+        "genbench.data.idx_folders:idx_folder",
+        "MNIST and its like from your disk: mnist=FOLDER of IDX files, also .gz",
+    ),
+    "cifar10": Entry(
+        "genbench.data.cifar:cifar", "from your disk: cifar10=FOLDER or .tar.gz, binary or pickled"
+    ),
+    "cifar100": Entry(
+        "genbench.data.cifar:cifar", "from your disk: cifar100=FOLDER or .tar.gz, fine labels"
+    ),
+}
+
+CATALOG = {**DATASETS, **ON_DISK, **MIXTURES, **STACKED}
 
 
 def __getattr__(name: str) -> Any:
@@ -100,6 +116,10 @@ def __getattr__(name: str) -> Any:
         from genbench.data import datasets
 
         return getattr(datasets, name)
+    if name == "place":
+        from genbench.data.memory import place
+
+        return place
     if name == "open_dataset":
         from genbench.data.opening import open_dataset
 

@@ -102,18 +102,22 @@ class Resized:
 
     def read(self, start: int, stop: int) -> np.ndarray:
         """Pictures [start, stop): uint8 (n, C, size, size)."""
-        from PIL import Image
-
-        pictures = self._pictures.read(start, stop)
-        resized = np.empty((len(pictures), *self.shape), np.uint8)
-        for picture, target in zip(pictures, resized, strict=True):
-            for channel, plane in zip(picture, target, strict=True):
-                plane[...] = _resize(Image.fromarray(channel), self._size)
-        return resized
+        return resized(self._pictures.read(start, stop), self._size)
 
     def content(self, start: int, stop: int) -> Iterator[memoryview]:
         """As stored, before resizing."""
         return self._pictures.content(start, stop)
+
+
+def resized(pictures: np.ndarray, size: int) -> np.ndarray:
+    """Pictures (n, C, H, W) uint8 as (n, C, size, size): each channel, as folders are resized."""
+    from PIL import Image
+
+    found = np.empty((*pictures.shape[:2], size, size), np.uint8)
+    for picture, target in zip(pictures, found, strict=True):
+        for channel, plane in zip(picture, target, strict=True):
+            plane[...] = _resize(Image.fromarray(channel), size)
+    return found
 
 
 def check_side(size: int | None, *, argument: str) -> None:

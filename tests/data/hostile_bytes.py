@@ -6,6 +6,7 @@ import zipfile
 import zlib
 
 import numpy as np
+from hypothesis import strategies as st
 from PIL import Image
 
 
@@ -135,3 +136,28 @@ def noise(kind: str, size: int) -> bytes:
     content = io.BytesIO()
     Image.effect_noise((size, size), 50).save(content, kind)
     return content.getvalue()
+
+
+EDITS = st.lists(
+    st.tuples(
+        st.sampled_from(["set", "cut", "insert", "repeat"]),
+        st.integers(0, 2**16),
+        st.sampled_from([b"\0", b"\xff", b"\x80", b"9", b"-", b"O", b"\xff\xff\xff\x7f"])
+        | st.binary(min_size=1, max_size=4),
+    ),
+    min_size=1,
+    max_size=4,
+)
+
+
+def edited(content: bytes, edits: list[tuple[str, int, bytes]]) -> bytes:
+    for kind, place, value in edits:
+        place %= len(content) + 1
+        head, tail = content[:place], content[place:]
+        content = {
+            "set": head + value + tail[len(value) :],
+            "cut": head,
+            "insert": head + value + tail,
+            "repeat": head + content[place : place + 50] * 3 + tail,
+        }[kind]
+    return content

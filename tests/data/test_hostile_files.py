@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import pytest
 from hostile import HOSTILE, MARKER, looped_tiff
-from hostile_bytes import idx, npy, png
+from hostile_bytes import EDITS, edited, idx, npy, png
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -150,29 +150,6 @@ VALID = {
 }
 PICTURES = [name for name in VALID if name.startswith("a.")]
 ARRAYS = [name for name in VALID if name not in PICTURES]
-EDITS = st.lists(
-    st.tuples(
-        st.sampled_from(["set", "cut", "insert", "repeat"]),
-        st.integers(0, 2**16),
-        st.sampled_from([b"\0", b"\xff", b"\x80", b"9", b"-", b"O", b"\xff\xff\xff\x7f"])
-        | st.binary(min_size=1, max_size=4),
-    ),
-    min_size=1,
-    max_size=4,
-)
-
-
-def edited(content: bytes, edits: list[tuple[str, int, bytes]]) -> bytes:
-    for kind, place, value in edits:
-        place %= len(content) + 1
-        head, tail = content[:place], content[place:]
-        content = {
-            "set": head + value + tail[len(value) :],
-            "cut": head,
-            "insert": head + value + tail,
-            "repeat": head + content[place : place + 50] * 3 + tail,
-        }[kind]
-    return content
 
 
 def written(folder: Path, name: str, content: bytes) -> Path:

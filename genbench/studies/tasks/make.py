@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from genbench.catalog import look_up
-from genbench.data import CATALOG, DATASETS, MIXTURES, open_dataset
+from genbench.data import CATALOG, DATASETS, MIXTURES, ON_DISK, open_dataset
 from genbench.data.mixtures import Mixture, mixture
 from genbench.data.samples import open_samples
 from genbench.errors import InputError
@@ -89,8 +89,9 @@ def _named(value: str | os.PathLike[str], name: str | None, modes: Mixture | Non
                 "stacked-mnist=FOLDER (train-images-idx3-ubyte and three more, also .gz)"
             )
         return stacked_mnist(Path(folder), name or "stacked-mnist")
-    if text in DATASETS:
-        return ArrayTask(name or text, open_dataset(text).train.all().x.numpy(), modes)
+    kind = text.partition("=")[0]  # mnist=FOLDER
+    if text in DATASETS or kind in ON_DISK:
+        return ArrayTask(name or kind, open_dataset(text).train.all().x.numpy(), modes)
     path, plain = Path(text), isinstance(value, str) and os.sep not in text
     if plain and path.suffix not in _SUFFIXES and not (text and path.exists()):
         look_up(CATALOG, text, argument="data")  # raises
