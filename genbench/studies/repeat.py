@@ -6,7 +6,7 @@ import json
 import shlex
 from typing import Any
 
-from genbench.data import CATALOG
+from genbench.data import CATALOG, ON_DISK
 from genbench.studies.protocols import PROTOCOLS
 
 _OPTIONS = ("protocol", "steps", "device", "dtype", "backend")
@@ -51,8 +51,8 @@ def _shell(row: dict[str, Any], spec: dict[str, Any], named: dict[str, Any]) -> 
 
 
 def _data(row: dict[str, Any]) -> str:
-    """Its name; a row knows the folder of a user's digits by their content alone."""
-    return "stacked-mnist=FOLDER" if row["data"] == "stacked-mnist" else row["data"]
+    """Its name; a row knows the folder of a user's pictures by their content alone."""
+    return f"{row['data']}=FOLDER" if row["data"] in ("stacked-mnist", *ON_DISK) else row["data"]
 
 
 def _call(row: dict[str, Any], spec: dict[str, Any], named: dict[str, Any]) -> str:

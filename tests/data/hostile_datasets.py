@@ -11,6 +11,7 @@ import struct
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from cifar_files import array, batch, binary, files, numbers, pickled, pictures, tar, text, write
@@ -127,7 +128,7 @@ def idx_without(*gone: str) -> Writer:
     return make
 
 
-def npz(**arrays: np.ndarray) -> Writer:
+def npz(**arrays: Any) -> Writer:
     def make(folder: Path) -> str:
         np.savez(folder / "x.npz", **arrays)
         return str(folder / "x.npz")

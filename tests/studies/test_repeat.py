@@ -70,9 +70,10 @@ def test_a_label_stands_with_its_objective():
     assert command(row(loss="hinge", objective="hinge")).startswith("genbench study")
 
 
-def test_a_folder_of_digits_is_asked_for():
-    words = shlex.split(command(row(data="stacked-mnist")))
-    assert words[words.index("--data") + 1] == "stacked-mnist=FOLDER"
+@pytest.mark.parametrize("data", ["stacked-mnist", "mnist", "cifar10"])
+def test_a_folder_of_pictures_is_asked_for(data):
+    words = shlex.split(command(row(data=data)))
+    assert words[words.index("--data") + 1] == f"{data}=FOLDER"
 
 
 def test_a_bare_row_has_a_command_too():

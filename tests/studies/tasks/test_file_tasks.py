@@ -85,3 +85,13 @@ def test_bad_files_are_one_line(ring, monkeypatch, data, modes, words):
         make_tasks(data, modes=modes)
     line = str(caught.value)
     assert line.startswith(words) and "\n" not in line
+
+
+def test_data_sets_that_need_a_folder(tmp_path):
+    x = np.random.default_rng(0).integers(0, 256, (700, 4, 4), dtype=np.uint8)
+    head = b"\0\0\x08\x03" + b"".join(n.to_bytes(4) for n in x.shape)
+    (tmp_path / "train-images-idx3-ubyte").write_bytes(head + x.tobytes())
+    (task,) = make_tasks(f"mnist={tmp_path}")
+    assert (task.name, task.data_shape) == ("mnist", (1, 4, 4))
+    with pytest.raises(InputError, match="data: mnist lies on your disk: give its folder"):
+        make_tasks("mnist")
