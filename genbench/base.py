@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
+import torch
 from torch import Tensor, nn
 
 from genbench.config import make_config
@@ -36,6 +37,14 @@ def check_x(
         low, high = x.min().item(), x.max().item()
         if not (low >= -1 - _ROUNDING and high <= 1 + _ROUNDING):  # false for NaN
             raise InputError(f"{name} must lie in [-1, 1], got values from {low:g} to {high:g}")
+
+
+def check_mask(mask: Any, x: Tensor) -> None:
+    """Raises InputError unless mask is bool and shaped as x."""
+    shape = tuple(mask.shape) if isinstance(mask, Tensor) else ()
+    if not isinstance(mask, Tensor) or mask.dtype != torch.bool or shape != tuple(x.shape):
+        kind = str(mask.dtype).removeprefix("torch.") if isinstance(mask, Tensor) else "no tensor"
+        raise InputError(f"mask must be bool {tuple(x.shape)}, got {kind} {shape}")
 
 
 class BaseModel(nn.Module):

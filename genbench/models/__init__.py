@@ -20,6 +20,15 @@ CATALOG = {
         "genbench.models.adversarial.gan:GAN",
         "generative adversarial network, any objective, Goodfellow 2014",
     ),
+    "vae": Entry(
+        "genbench.models.variational.vae:VAE",
+        "variational autoencoder, Gaussian or Bernoulli decoder, Kingma 2013",
+    ),
+    "beta_vae": Entry(
+        "genbench.models.variational.vae:VAE",
+        "variational autoencoder with its KL weighted by beta, Higgins 2017",
+        {"beta": 4.0},
+    ),
 }
 
 
