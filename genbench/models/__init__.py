@@ -29,6 +29,10 @@ CATALOG = {
         "variational autoencoder with its KL weighted by beta, Higgins 2017",
         {"beta": 4.0},
     ),
+    "hierarchical_vae": Entry(
+        "genbench.models.variational.hierarchical_vae:HierarchicalVAE",
+        "variational autoencoder of several levels, residual posteriors, after Vahdat 2020",
+    ),
     "flow_vae": Entry(
         "genbench.models.variational.flow_vae:FlowVAE",
         "variational autoencoder with planar flows in its posterior, Rezende 2015",
