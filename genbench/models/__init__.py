@@ -37,6 +37,10 @@ CATALOG = {
         "genbench.models.variational.flow_vae:FlowVAE",
         "variational autoencoder with planar flows in its posterior, Rezende 2015",
     ),
+    "ssl_vae": Entry(
+        "genbench.models.variational.ssl_vae:SSLVAE",
+        "semi-supervised variational autoencoder M2, Kingma 2014",
+    ),
 }
 
 
