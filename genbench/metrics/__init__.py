@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         memorization_estimate,
     )
     from genbench.metrics.bins import DifferentBins, different_bins, different_bins_estimate
+    from genbench.metrics.disentanglement import MutualInformationGap, mutual_information_gap
     from genbench.metrics.divergence import (
         KNNDivergence,
         knn_divergence,
@@ -83,6 +84,7 @@ __all__ = [
     "ModeCoverage",
     "ModeSpread",
     "Moments",
+    "MutualInformationGap",
     "PrecisionRecall",
     "bits_per_dim",
     "bits_per_dim_estimate",
@@ -112,6 +114,7 @@ __all__ = [
     "ms_ssim_diversity_estimate",
     "ms_ssim_each",
     "ms_ssim_estimate",
+    "mutual_information_gap",
     "nats",
     "nats_estimate",
     "perfect_sampler",
@@ -249,6 +252,8 @@ _MODULES = {
     "mode_coverage_estimate": "modes",
     "perfect_sampler": "modes",
     "Moments": "moments",
+    "MutualInformationGap": "disentanglement",
+    "mutual_information_gap": "disentanglement",
     "PrecisionRecall": "neighbours",
     "precision_recall": "neighbours",
     "precision_recall_estimate": "neighbours",
