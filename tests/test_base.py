@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from genbench.base import check_x
+from genbench.base import check_mask, check_x
 from genbench.data import Epochs, open_dataset
 from genbench.errors import InputError
 
@@ -38,3 +38,17 @@ def test_our_own_pictures_pass(size):
     data = open_dataset("digits", size=size)
     for dtype in (torch.float16, torch.float32, torch.float64):
         check_x(next(Epochs(data.train, batch_size=1437, seed=0, dtype=dtype)).x, data.data_shape)
+
+
+@pytest.mark.parametrize(
+    ("mask", "words"),
+    [
+        (None, r"mask must be bool \(2, 3\), got no tensor \(\)"),
+        (torch.ones(2, 3), r"mask must be bool \(2, 3\), got float32 \(2, 3\)"),
+        (torch.ones(3, dtype=torch.bool), r"mask must be bool \(2, 3\), got bool \(3,\)"),
+    ],
+)
+def test_an_unfit_mask_is_named(mask, words):
+    with pytest.raises(InputError, match=words):
+        check_mask(mask, torch.zeros(2, 3))
+    check_mask(torch.ones(2, 3, dtype=torch.bool), torch.zeros(2, 3))
