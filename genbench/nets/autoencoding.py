@@ -58,19 +58,21 @@ class Autoencoding(BaseModel):
         self.code_shape = tuple(code_shape)
         self.moments = CodeMoments(math.prod(code_shape))
 
-    def coded(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Codes (n, *code_shape) and reconstructions, for a loss; training codes are counted."""
-        check_x(x, self.config.data_shape, within=False)
-        z = self.encoder(x)
+    def code(self, x: Tensor) -> Tensor:
+        """(n, *code_shape) of x (n, *data_shape), for a loss: unchecked, with gradients."""
+        return self.encoder(x)
+
+    def counted(self, z: Tensor) -> Tensor:
+        """z (n, *code_shape), counted among the codes of training."""
         if self.training:
             self.moments.update(z.detach().flatten(1))
-        return z, self.decoder(z)
+        return z
 
     @torch.no_grad()
     def encode(self, x: Tensor) -> Tensor:
         """Codes (n, d) of x (n, *data_shape); all numbers of a code, whatever its shape."""
         check_x(x, self.config.data_shape)
-        return self.encoder(x).flatten(1)
+        return self.code(x).flatten(1)
 
     @torch.no_grad()
     def decode(self, z: Tensor) -> Tensor:

@@ -64,5 +64,5 @@ class Autoencoder(Autoencoding):
 
     def loss(self, batch: Batch, phase: str) -> dict[str, Tensor]:
         """The squared error of a row, summed over its numbers."""
-        _, x_hat = self.coded(batch.x)
+        x_hat = self.decoder(self.counted(self.code(batch.x)))
         return {"loss": squared_error(batch.x, x_hat).mean()}
