@@ -16,6 +16,10 @@ CATALOG = {
         "genbench.models.autoencoders.autoencoder:Autoencoder",
         "bottleneck of linear layers, squared error, Hinton 2006",
     ),
+    "conv_autoencoder": Entry(
+        "genbench.models.autoencoders.conv_autoencoder:ConvAutoencoder",
+        "convolutions to a (64, 2, 2) code and back, for 28 x 28 pictures, Masci 2011",
+    ),
     "gan": Entry(
         "genbench.models.adversarial.gan:GAN",
         "generative adversarial network, any objective, Goodfellow 2014",
