@@ -20,6 +20,10 @@ CATALOG = {
         "genbench.models.autoencoders.conv_autoencoder:ConvAutoencoder",
         "convolutions to a (64, 2, 2) code and back, for 28 x 28 pictures, Masci 2011",
     ),
+    "sparse_autoencoder": Entry(
+        "genbench.models.autoencoders.sparse_autoencoder:SparseAutoencoder",
+        "L1 on a ReLU code, a dictionary of unit columns, Olshausen 1996",
+    ),
     "gan": Entry(
         "genbench.models.adversarial.gan:GAN",
         "generative adversarial network, any objective, Goodfellow 2014",
