@@ -24,6 +24,10 @@ CATALOG = {
         "genbench.models.autoencoders.sparse_autoencoder:SparseAutoencoder",
         "L1 on a ReLU code, a dictionary of unit columns, Olshausen 1996",
     ),
+    "denoising_autoencoder": Entry(
+        "genbench.models.autoencoders.denoising_autoencoder:DenoisingAutoencoder",
+        "noisy data in, clean data out, Vincent 2008",
+    ),
     "gan": Entry(
         "genbench.models.adversarial.gan:GAN",
         "generative adversarial network, any objective, Goodfellow 2014",
