@@ -28,6 +28,10 @@ CATALOG = {
         "genbench.models.autoencoders.denoising_autoencoder:DenoisingAutoencoder",
         "noisy data in, clean data out, Vincent 2008",
     ),
+    "masked_autoencoder": Entry(
+        "genbench.models.autoencoders.masked_autoencoder:MaskedAutoencoder",
+        "fills in what a mask hides, Vincent 2008",
+    ),
     "gan": Entry(
         "genbench.models.adversarial.gan:GAN",
         "generative adversarial network, any objective, Goodfellow 2014",
