@@ -32,6 +32,10 @@ CATALOG = {
         "genbench.models.autoencoders.masked_autoencoder:MaskedAutoencoder",
         "fills in what a mask hides, Vincent 2008",
     ),
+    "gsn": Entry(
+        "genbench.models.autoencoders.gsn:GSN",
+        "a denoiser with a mixture head as a Markov chain, walk-back, Bengio 2013",
+    ),
     "gan": Entry(
         "genbench.models.adversarial.gan:GAN",
         "generative adversarial network, any objective, Goodfellow 2014",
