@@ -13,6 +13,7 @@ import torch
 
 from genbench.data.datasets import Dataset
 from genbench.data.images import resized
+from genbench.data.memory import check_fits
 from genbench.data.origin import Origin, printable
 from genbench.data.pickles import read_pickle
 from genbench.data.splits import Split
@@ -92,6 +93,7 @@ def cifar(origin: Origin, *, name: str, size: int | None = None) -> Dataset:
     for files in (layout.train, (layout.test,)):
         read = [_rows(origin, layout, file, found.pop(file)) for file in files]
         x = np.concatenate([pixels for pixels, _ in read])
+        check_fits(origin, _PIXELS * len(x) if size is None else 3 * size**2 * len(x))
         labels = torch.from_numpy(np.concatenate([labels for _, labels in read]))
         x = x if size is None else resized(x, size)
         parts.append(Split(torch.from_numpy(x), labels, levels=256))

@@ -11,7 +11,16 @@ from genbench.data.batches import Batches, Draws, Epochs, Fresh
 from genbench.data.splits import Split
 from genbench.errors import InputError
 
-__all__ = ["Batches", "Dataset", "Draws", "Epochs", "Fresh", "Split", "hold_out"]
+__all__ = [
+    "Batches",
+    "Dataset",
+    "Draws",
+    "Epochs",
+    "Fresh",
+    "Split",
+    "check_drawn_size",
+    "hold_out",
+]
 
 _SPLIT_SEED, _HELD_OUT = 0, 5  # as the `digits` features: every fifth of a fixed permutation
 
@@ -76,6 +85,12 @@ def hold_out(name: str, rows: Split, classes: tuple[str, ...] = ()) -> Dataset:
     held = torch.arange(len(rows)) % _HELD_OUT == 0
     train, test = (_select(rows, part) for part in (order[~held], order[held]))
     return Dataset(name, train, test, classes)
+
+
+def check_drawn_size(size: int, low: int, high: int, *, name: str) -> None:
+    """Raise InputError for a side of pictures, in pixels, outside low .. high."""
+    if type(size) is not int or not low <= size <= high:
+        raise InputError(f"size: must be {low} to {high} pixels for {name}, got {size!r}")
 
 
 def _select(split: Split, rows: Tensor) -> Split:

@@ -5,17 +5,19 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from genbench.data.datasets import Dataset, Split, hold_out
+from genbench.data.datasets import Dataset, Split, check_drawn_size, hold_out
 
 LEVELS = 17
+_SIDES = (4, 256)  # pixels
 
 
 def digits(*, size: int = 8) -> Dataset:
     """1,437 digits to train on and 360 held out, (1, size, size), labels 0 .. 9.
 
     At 8 the 17 levels are the data's own; at other sizes pictures are resized bilinearly to 256
-    levels, and have no more detail than before.
+    levels, and have no more detail than before. Raises InputError for a size outside 4 .. 256.
     """
+    check_drawn_size(size, *_SIDES, name="digits")
     from sklearn.datasets import load_digits
 
     ink, labels = load_digits(return_X_y=True)  # (N, 64) of 0 .. 16

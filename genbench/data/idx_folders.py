@@ -17,7 +17,7 @@ from genbench.data.origin import Origin
 from genbench.data.samples import open_samples
 from genbench.data.splits import Split
 
-_NAMED = re.compile(r"idx\d|ubyte")
+_NAMED = re.compile(r"(idx\d|ubyte)(\.gz)?$")
 _ROLES = {"train": re.compile("train"), "test": re.compile("t10k|test")}
 _KINDS = {"images": re.compile(r"images|idx[34]"), "labels": re.compile("labels|idx1")}
 _BELOW = (".", "raw", "MNIST/raw")  # where torchvision puts them

@@ -26,6 +26,8 @@ def open_dataset(
     """
     from genbench.data import DATASETS, MIXTURES, ON_DISK, STACKED
 
+    if not isinstance(name, str | os.PathLike):
+        raise InputError(f"data: must be a name or a path, got {name!r}")
     text = os.fspath(name)
     kind, _, path = text.partition("=")
     if kind in ON_DISK:

@@ -8,9 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from genbench.data.datasets import Dataset
+from genbench.data.datasets import Dataset, check_drawn_size
 from genbench.data.splits import Split
-from genbench.errors import InputError
 from genbench.ops import uniform
 
 _FILES = {"train": "china.jpg", "test": "flower.jpg"}
@@ -56,9 +55,7 @@ def photos(*, size: int = 32) -> Dataset:
     The training rows that stay the same are the first photograph's tiles. Raises InputError for a
     size outside 8 .. 427.
     """
-    low, high = _SIDES
-    if type(size) is not int or not low <= size <= high:
-        raise InputError(f"size: must be {low} to {high} pixels for photos, got {size!r}")
+    check_drawn_size(size, *_SIDES, name="photos")
     found = photographs()
     train, test = (Split(_tiles(found[part], size), levels=256) for part in ("train", "test"))
     return Dataset("photos", train, test, fresh=Crops(found["train"], size))

@@ -13,7 +13,7 @@ from genbench.data.mixtures import Mixture
 from genbench.data.seeded import MixtureSource
 from genbench.data.splits import Split
 
-_TRAIN, _TEST = (8000, 1), (2000, 2)  # rows and seed
+_TRAIN, _TEST = (4000, 1), (1000, 2)  # rows and seed
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Points:
 
 
 def points(mixture: Mixture) -> Dataset:
-    """Vectors (D,) without end, and without labels; 8,000 and 2,000 held out stay the same."""
+    """Vectors (D,) without end, and without labels; 4,000 and 1,000 held out stay the same."""
     source = MixtureSource(mixture)
     fresh = Points(source, source.tensors)
     train, test = (fresh.draw(n, torch.tensor([seed])) for n, seed in (_TRAIN, _TEST))

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from genbench.data.datasets import Dataset
+from genbench.data.datasets import Dataset, check_drawn_size
 from genbench.data.drawing import KINDS, SYMMETRY, draw
 from genbench.data.splits import Split
 from genbench.errors import InputError
@@ -51,9 +51,7 @@ class Shapes:
     vary: tuple[str, ...] = FACTORS[2:]
 
     def __post_init__(self) -> None:
-        low, high = _SIDES
-        if type(self.size) is not int or not low <= self.size <= high:
-            raise InputError(f"size: must be {low} to {high} pixels for shapes, got {self.size!r}")
+        check_drawn_size(self.size, *_SIDES, name="shapes")
         _check_names("kinds", self.kinds, KINDS)
         _check_names("colours", self.colours, COLOURS)
         _check_names("vary", self.vary, FACTORS[2:])

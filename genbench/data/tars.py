@@ -12,7 +12,7 @@ from typing import IO, cast
 
 from genbench.data.origin import Origin
 
-UNPACKED_LIMIT = 2**29  # bytes of a whole archive; CIFAR-100's unpack to 178 MiB
+UNPACKED_LIMIT = 2**28  # bytes of a whole archive; CIFAR-100's unpack to 178 MiB
 _MEMBERS_LIMIT = 1000
 _BLOCK, _PIECE = 512, 2**20
 _FILE, _FOLDER, _NOTES = (b"0", b"\0"), b"5", (b"x", b"g")

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from cifar_files import files, write
 
 from genbench.data import memory, open_dataset, place
 from genbench.errors import InputError
@@ -54,6 +55,14 @@ def test_what_does_not_fit_is_not_read(monkeypatch, tmp_path):
         open_dataset(tmp_path)
     free(monkeypatch, 128)
     assert len(open_dataset(tmp_path).train) == 3
+
+
+def test_cifar_resized_beyond_memory_is_not_resized(monkeypatch, tmp_path):
+    write(tmp_path, files("cifar10", "binary"))
+    free(monkeypatch, 2 * 20 * 3072)
+    assert len(open_dataset(f"cifar10={tmp_path}").train) == 20
+    with pytest.raises(InputError, match=r"needs 63\.8 KiB of memory, at most 60\.0 KiB are"):
+        open_dataset(f"cifar10={tmp_path}", size=33)
 
 
 def test_free_main_memory_is_less_than_there_is():

@@ -74,6 +74,11 @@ def test_idx_pictures_alone_have_no_labels_and_a_fifth_is_held_out(tmp_path):
     assert data.train.labels is None and data.classes == () and data.data_shape == (1, 3, 3)
 
 
+def test_pictures_with_names_like_idx_files_are_pictures(tmp_path):
+    pictures(tmp_path, "train-idx3.png", "test-idx1.png", "ubyte.png")
+    assert open_dataset(tmp_path).data_shape == (3, 4, 5)
+
+
 def pictures(folder: Path, *names: str) -> None:
     for level, name in enumerate(names):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -137,7 +142,7 @@ def test_mixtures_are_vectors_without_end():
     data = open_dataset("ring8")
     ring = mixture("ring8")
     assert data.name == "ring8" and data.data_shape == (2,) and data.train.labels is None
-    assert (len(data.train), len(data.test)) == (8000, 2000)
+    assert (len(data.train), len(data.test)) == (4000, 1000)
     for part in (data.train.x, data.test.x, next(data.batches(batch_size=5000, seed=1)).x):
         nearest = torch.cdist(part.double(), ring.means).min(dim=1).values
         assert part.dtype == torch.float32
@@ -171,6 +176,8 @@ def test_every_name_of_the_catalog_opens_or_says_what_it_needs():
 @pytest.mark.parametrize(
     ("name", "options", "line"),
     [
+        (3, {}, "data: must be a name or a path, got 3"),
+        ("digits", {"size": 0}, "size: must be 4 to 256 pixels for digits, got 0"),
         ("digit", {}, "data: unknown name 'digit'; did you mean 'digits'"),
         ("", {}, "data: unknown name ''"),
         ("mnist=", {}, "data: mnist lies on your disk"),
