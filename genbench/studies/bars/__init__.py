@@ -10,4 +10,8 @@ from genbench.catalog import Entry
 
 __all__ = ["BARS"]
 
-BARS: dict[str, Entry] = {}
+_ROOM = "genbench.studies.bars."
+
+BARS: dict[str, Entry] = {
+    "flow_vae": Entry(_ROOM + "flow_vae:bars", "determinants; a curved posterior"),
+}
