@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from genbench import data, losses, metrics, models, ops, studies, train
-    from genbench.models import CATALOG, create_model
+    from genbench.models import CATALOG, create_model, from_pretrained
 
 __version__ = "0.1.0"
 
@@ -15,6 +15,7 @@ __all__ = [
     "CATALOG",
     "create_model",
     "data",
+    "from_pretrained",
     "losses",
     "metrics",
     "models",
@@ -28,6 +29,6 @@ def __getattr__(name: str) -> Any:
     # Resolved on first use: `genbench --version` and the list commands must not pay for torch.
     if name not in __all__:
         raise AttributeError(f"module 'genbench' has no attribute {name!r}")
-    if name in ("CATALOG", "create_model"):
+    if name in ("CATALOG", "create_model", "from_pretrained"):
         return getattr(importlib.import_module("genbench.models"), name)
     return importlib.import_module(f"genbench.{name}")

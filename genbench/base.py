@@ -57,6 +57,7 @@ class BaseModel(nn.Module):
     name: ClassVar[str]
     Config: ClassVar[type[Any]]
     phases: tuple[str, ...] = ("model",)
+    rebuildable: bool = True  # from its Config alone: no network of the user's own
 
     def __init__(self, config: Any) -> None:
         super().__init__()
@@ -80,8 +81,15 @@ class BaseModel(nn.Module):
         """Nothing follows an update."""
 
     def save_pretrained(self, folder: str | Path) -> None:
-        """Writes config.json and model.safetensors; nothing in them is ever executed."""
+        """Writes config.json and model.safetensors; nothing in them is ever executed.
+
+        Raises InputError for a model that its Config alone does not describe.
+        """
         config = {"model": self.name, **dataclasses.asdict(self.config)}
+        own = [name for name, value in config.items() if callable(value)]
+        if own or not self.rebuildable:
+            what = f"the function '{own[0]}'" if own else "networks of its own"
+            raise InputError(f"model: {what} cannot be written to '{folder}'; save its state_dict")
         save_folder(Path(folder), config, self.state_dict())
 
     @classmethod

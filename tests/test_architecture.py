@@ -19,10 +19,10 @@ FLOORS = [
     [{"train"}],
     [{"report"}],
     [{"studies"}],
-    [{"cli", "__main__"}],
+    [{"cli", "commands", "__main__"}],
 ]
 # What genbench/__init__.py offers under a name that is no room.
-OFFERED = {"create_model": "models", "CATALOG": "models"}
+OFFERED = dict.fromkeys(("create_model", "from_pretrained", "CATALOG"), "models")
 
 
 def room(name: str) -> tuple[int, set[str]]:

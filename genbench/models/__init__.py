@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genbench.catalog import Entry, look_up
@@ -9,7 +10,7 @@ from genbench.catalog import Entry, look_up
 if TYPE_CHECKING:
     from genbench.protocol import Model
 
-__all__ = ["CATALOG", "create_model"]
+__all__ = ["CATALOG", "create_model", "from_pretrained"]
 
 CATALOG = {
     "autoencoder": Entry(
@@ -72,3 +73,15 @@ def create_model(name: str, *, data_shape: tuple[int, ...], **config: Any) -> Mo
     """
     entry = look_up(CATALOG, name, argument="model")
     return entry.load().build(data_shape=data_shape, **{**entry.preset, **config})
+
+
+def from_pretrained(folder: str | Path) -> Model:
+    """The model that `save_pretrained` or `genbench train` left in `folder`, in evaluation mode.
+
+    Loads without the compiled operations, and runs no code from the folder. Raises InputError.
+    """
+    from genbench.folder import load_folder  # torch: not for the catalog
+
+    config, _ = load_folder(Path(folder), argument="folder")
+    entry = look_up(CATALOG, config.get("model"), argument=f"folder: '{folder}': model")
+    return entry.load().from_pretrained(folder)

@@ -1,6 +1,7 @@
 """docs/results.md holds the tables of the committed rows, which are those of its commands."""
 
-from genbench.cli import _parser, _settings
+from genbench.cli import parser
+from genbench.commands.common import settings
 from genbench.losses import create_loss
 from genbench.report.groups import group_rows
 from genbench.studies.cells import is_row
@@ -19,9 +20,9 @@ def wanted(name):
     """(data, loss, seed, steps, batch, constants) of every cell that a table's commands name."""
     cells = set()
     for arguments in results.TABLES[name]:
-        options = _parser().parse_args(f"{results.STUDY} {arguments}".split()[1:])
+        options = parser().parse_args(f"{results.STUDY} {arguments}".split()[1:])
         protocol = PROTOCOLS[options.protocol]
-        constants = {"critic": "mlp", **protocol.model, **_settings(options.set or [])}
+        constants = {"critic": "mlp", **protocol.model, **settings(options.set or [])}
         common = options.steps or protocol.steps, options.batch or protocol.batch_size
         cells |= {
             (data, loss, seed, *common, constants["critic"])

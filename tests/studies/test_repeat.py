@@ -5,7 +5,8 @@ import shlex
 
 import pytest
 
-from genbench.cli import _parser, _settings
+from genbench.cli import parser
+from genbench.commands.common import settings
 from genbench.studies.protocols import PROTOCOLS
 from genbench.studies.repeat import command
 
@@ -23,7 +24,7 @@ def row(data="ring8", loss="non_saturating", seed=3, **spec):
 def test_the_command_line_understands_it():
     words = shlex.split(command(row(loss="relativistic+r1=.5+r2")))
     assert words[0] == "genbench"
-    parsed = vars(_parser().parse_args(words[1:]))
+    parsed = vars(parser().parse_args(words[1:]))
     expected = {
         "data": ["ring8"], "losses": ["relativistic+r1=.5+r2"], "seeds": 4, "steps": 40,
         "protocol": "quick", "device": "cpu", "dtype": "float32", "backend": "reference",
@@ -41,8 +42,8 @@ def call(text):
 def test_own_constants_on_the_command_line():
     own = {"weight": 2.0, "critic": "maxout", "critic_width": None, "betas": [0.5, 0.9]}
     words = shlex.split(command(row(config={**SPEC["config"], **own}, batch_size=32)))
-    parsed = vars(_parser().parse_args(words[1:]))
-    assert _settings(parsed["set"]) == own and parsed["batch"] == 32
+    parsed = vars(parser().parse_args(words[1:]))
+    assert settings(parsed["set"]) == own and parsed["batch"] == 32
 
 
 def test_own_functions_need_python():

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from genbench import ops
+from genbench.base import BaseModel
 from genbench.catalog import look_up
+from genbench.config import make_config
 from genbench.errors import InputError
 from genbench.losses.adversarial import create_loss
 from genbench.losses.remedies import Remedies, add_instance_noise
@@ -89,7 +91,7 @@ def _check_shape(shape: Any) -> None:
         raise InputError(f"data_shape must hold positive sizes, got {shape!r}")
 
 
-class GAN(nn.Module):
+class GAN(BaseModel):
     """A generator (n, latent_dim) -> (n, *data_shape), a critic (n, *shown_shape) -> logits.
 
     shown_shape: of one row that the critic gets, data_shape unless the loss packs points;
@@ -98,9 +100,11 @@ class GAN(nn.Module):
     the critic, differentiated through (Metz 2017).
     """
 
+    name = "gan"
+    Config = Config
+
     def __init__(self, config: Config, generator: nn.Module, critic: nn.Module) -> None:
-        super().__init__()
-        self.config = config
+        super().__init__(config)
         loss = config.loss
         self._loss = create_loss(loss, weight=config.weight) if isinstance(loss, str) else loss
         self.remedies = remedies = _remedies(self._loss)
@@ -124,18 +128,16 @@ class GAN(nn.Module):
         in which case the fields that size them do nothing. None is the field's default.
         """
         own = {name: options.pop(name) for name in _given(options)}
-        known = [field.name for field in fields(Config)]
-        for name in options:
-            if name not in known:
-                raise InputError(f"gan has no field '{name}'; fields: {', '.join(known)}")
-        config = Config(**options)
+        config = make_config(Config, options, name=cls.name)
         loss = create_loss(config.loss) if isinstance(config.loss, str) else config.loss
         seen = _critic_shape(config, _remedies(loss))
         generator = own["generator"]() if own.get("generator") else _generator(config)
         critic = own["critic"]() if own.get("critic") else _critic(config, seen)
         if own.get("critic") and seen != tuple(config.data_shape):
             _check_takes(critic, seen, config)
-        return cls(config, generator, critic)
+        made = cls(config, generator, critic)
+        made.rebuildable = not any(own.values())
+        return made
 
     def phase_parameters(self, phase: str) -> Iterable[nn.Parameter]:
         """The parameters of the player that moves in `phase`."""

@@ -1,0 +1,1 @@
+"""The commands: each adds its arguments, and runs as one library call."""
