@@ -52,9 +52,11 @@ def _add_options(command: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     from contextlib import nullcontext
 
+    from genbench.errors import CellFailed
     from genbench.ops.backend import backend
     from genbench.report.stages import stages_for_terminal
     from genbench.studies.training import train
+    from genbench.train.loop import Diverged
     from genbench.train.options import Options
 
     a = arguments
@@ -69,14 +71,17 @@ def run(arguments: argparse.Namespace) -> int:
         captured=a.graph,
     )
     same = ("data", "out", "steps", "batch", "seed", "size", "device", "resume", "download")
-    with nullcontext() if a.backend is None else backend(a.backend):
-        trained = train(
-            a.model,
-            **{name: getattr(a, name) for name in (*same, "evaluations", "tensorboard")},
-            config=settings(a.set or []),
-            options=options,
-            progress=stages_for_terminal(),
-        )
+    try:
+        with nullcontext() if a.backend is None else backend(a.backend):
+            trained = train(
+                a.model,
+                **{name: getattr(a, name) for name in (*same, "evaluations", "tensorboard")},
+                config=settings(a.set or []),
+                options=options,
+                progress=stages_for_terminal(),
+            )
+    except Diverged as error:
+        raise CellFailed(f"{error}; what came before is in '{a.out}'") from error
     if not trained.finished:
         raise KeyboardInterrupt
     last = trained.result["last"]

@@ -1,13 +1,17 @@
-"""docs/studies.md names every protocol, every data set and every score."""
+"""docs/studies.md and docs/training.md name every protocol, data set, score and option."""
 
 import re
 from pathlib import Path
 
+import pytest
+
+from genbench.cli import main
 from genbench.data import CATALOG
 from genbench.studies.protocols import PROTOCOLS
 from genbench.studies.tasks import SCORES
 
-PAGE = (Path(__file__).parents[2] / "docs" / "studies.md").read_text()
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE, TRAINING = ((DOCS / name).read_text() for name in ("studies.md", "training.md"))
 
 
 def section(title: str) -> str:
@@ -23,8 +27,15 @@ def test_the_table_has_every_protocol_and_its_numbers():
 
 
 def test_every_data_set_is_named():
-    named = set(re.findall(r"`([\w-]+)(?:=FOLDER)?`", section("Data")))
-    assert set(CATALOG) <= named
+    named = re.findall(r"`([\w-]+)(?:=FOLDER)?`", section("Data") + TRAINING)
+    assert set(CATALOG) <= set(named)
+
+
+def test_every_option_of_training_is_described(capsys):
+    with pytest.raises(SystemExit):
+        main(["train", "--help"])
+    options = set(re.findall(r"--[a-z-]+", capsys.readouterr().out)) - {"--help"}
+    assert options and {o for o in options if f"`{o}" not in TRAINING} == set()
 
 
 def test_every_score_is_described():

@@ -67,7 +67,7 @@ def train(
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise InputError(f"{name}: must be a whole number of at least 1, got {value!r}")
     folder, told, options = Path(out), progress or Stages(), options or Options()
-    found = open_dataset(data, size=size)
+    found = open_dataset(data, size=size, download=download)
     plan = Plan(
         model=model,
         data=data if size is None else f"{data}, size {size}",

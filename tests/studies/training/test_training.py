@@ -179,6 +179,35 @@ def test_the_command_line_trains_and_samples(tmp_path, capsys):
     assert next(same).read_bytes() == next(same).read_bytes()
 
 
+def test_tensorboard_gets_the_log(tmp_path):
+    pytest.importorskip("tensorboard", reason="tensorboard is not installed")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    assert run(tmp_path / "run", tensorboard=True).finished
+    events = EventAccumulator(str(tmp_path / "run" / "tensorboard")).Reload()
+    wanted = [(x["step"], x["model/loss"]) for x in read_log(tmp_path / "run" / "log.jsonl")]
+    found = [(event.step, event.value) for event in events.Scalars("model/loss")]
+    assert [step for step, _ in found] == [step for step, _ in wanted]
+    assert [v for _, v in found] == pytest.approx([v for _, v in wanted])  # float32
+
+
+def test_no_tensorboard_is_one_line(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    with pytest.raises(InputError, match="tensorboard: is not installed; pip install"):
+        run(tmp_path / "run", tensorboard=True)
+
+
+def test_a_run_that_diverges_says_where(tmp_path, capsys):
+    rows = np.full((20, 2), 1e30, dtype=np.float32)
+    np.save(tmp_path / "far.npy", rows)
+    arguments = ["train", "gan", "--data", str(tmp_path / "far.npy"), "--steps", "4"]
+    arguments += ["--set", "loss=least_squares", "--out", str(tmp_path / "run")]
+    assert main(arguments) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("genbench: critic loss is not finite at step 0: loss = inf")
+    assert not (tmp_path / "run" / "model").exists()
+
+
 def test_a_damaged_checkpoint_is_passed_over(calm, tmp_path):
     out, options = tmp_path / "run", Options(ema=0.9)
     assert not run(out, options=options, progress=StopAt(5)).finished
