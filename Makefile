@@ -35,7 +35,7 @@ asan: env ## the operations' tests under address and undefined-behaviour sanitiz
 accuracy: env ## measure the operations' errors and write docs/accuracy.md
 	@$(BIN)/python tests/ops/accuracy.py
 
-results: env ## the studies of docs/results.md again, fifty minutes on two cores; ARGS=quick: one
+results: env ## the studies of docs/results.md again, about two hours on two cores; ARGS=quick: one
 	@$(BIN)/python tools/results.py $(ARGS)
 
 bench: env ## time each operation against eager torch, torch.compile and libraries

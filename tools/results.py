@@ -15,7 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from genbench import files
-from genbench.report.groups import group_rows
+from genbench.report.columns import COLUMNS
+from genbench.report.groups import Group, group_rows
+from genbench.report.published import published
+from genbench.report.statistics import format_interval
 from genbench.report.tables import text_report
 from genbench.studies.protocols import EIGHT
 
@@ -26,14 +29,19 @@ STUDY = "genbench study mode-collapse"
 PAIR = "non_saturating non_saturating+packing2"
 TRIO = f"{PAIR} non_saturating+packing4"
 GRID = "--data grid25 --seeds 3 --losses"
+PLAIN = "--backend reference"  # no C++ compiler needed
 # name -> the arguments of its studies, which share a folder
 TABLES = {
-    "quick": [f"--protocol quick --data ring8 grid25 --losses {' '.join(EIGHT)} --seeds 6"],
+    "quick": [f"--protocol quick --data ring8 grid25 --losses {' '.join(EIGHT)} --seeds 6 {PLAIN}"],
     "packing": [
-        f"{GRID} {TRIO}",
-        f"{GRID} {TRIO} --batch 512",
-        f"{GRID} non_saturating+packing4 --batch 2048",
+        f"{GRID} {TRIO} {PLAIN}",
+        f"{GRID} {TRIO} --batch 512 {PLAIN}",
+        f"{GRID} non_saturating+packing4 --batch 2048 {PLAIN}",
     ],
+    "pacgan-ring": [
+        f"--protocol pacgan --data ring8-pacgan --losses {PAIR} --seeds 3 --steps 40000"
+    ],
+    "stacked-digits": [f"--protocol stacked --losses {PAIR} --seeds 3 {PLAIN}"],
 }
 
 
@@ -94,8 +102,30 @@ def block(name: str) -> str:
         f"{len(rows)} [rows](results/{name}.jsonl), {minutes:.0f} minutes of one core together; "
         f"torch {versions['torch']}, {rows[0]['device']}."
     )
-    tables = text_report(group_rows(rows)).rstrip()
-    return f"```\n{commands}\n```\n\n{about}\n\n```\n{tables}\n```\n"
+    groups = group_rows(rows)
+    tables = text_report(groups).rstrip()
+    beside = "".join(map(against_published, groups))
+    return f"```\n{commands}\n```\n\n{about}\n\n```\n{tables}\n```\n{beside}"
+
+
+def against_published(group: Group) -> str:
+    """A table of ours and a paper's values, where protocol, data and objective are the paper's."""
+    lines = [line for line in published(group) if line.differences]
+    if not lines:
+        return ""
+    table = [
+        "",
+        "| published | score | theirs | ours | difference |",
+        "| --- | --- | --: | --: | --: |",
+    ]
+    for line in lines:
+        for column in [column for column in COLUMNS if column.key in line.differences]:
+            mine = group.interval(str(line.loss), column.key)
+            ours = format_interval(mine, digits=column.digits, factor=column.factor)
+            cells = f"{line.method}, {line.source}", column.title, line.values[column.key], ours
+            table.append(f"| {' | '.join(cells)} | {line.differences[column.key]} |")
+    notes = dict.fromkeys(note for line in lines for note in line.notes)
+    return "\n".join([*table, "", f"Published values: {'; '.join(notes)}."]) + "\n"
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ class Published(NamedTuple):
     """One published line beside a group: values and differences as text, by score."""
 
     method: str
+    loss: str | None  # our name of it
     source: str  # short
     title: str
     arxiv: str
@@ -65,6 +66,7 @@ def _line(group: Group, entry: dict[str, Any]) -> Published:
             differences[key] = f"{(ours - value) * column.factor:+.{column.digits}f}"
     return Published(
         entry["method"],
+        entry["loss"],
         entry["source"],
         source["title"],
         source["arxiv"],
