@@ -38,7 +38,7 @@ class Layout:
     label_bytes: int
     key: str
     names_key: str
-    limit: int  # bytes of a file; the largest is half of it
+    limit: int  # bytes of a file; the largest is about half of it
 
     @property
     def files(self) -> tuple[str, ...]:

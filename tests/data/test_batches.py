@@ -63,6 +63,7 @@ def test_draws_go_on_from_any_position_and_never_repeat():
         resumed.load_state_dict(whole.state_dict())
         seen.append(next(whole).x)
         assert torch.equal(next(resumed).x, seen[-1])
+    assert whole.state_dict() == {"position": 6}
     assert len(torch.cat(seen).unique(dim=0)) == 24
     assert not torch.equal(next(Draws(Noise(), batch_size=4, seed=4)).x, seen[0])
 
