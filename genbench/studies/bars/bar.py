@@ -39,9 +39,10 @@ def within(what: str, values: Sequence[float], low: float, high: float, **beside
 def wins(what: str, gains: Sequence[float], **beside: float) -> Bar:
     """gains: ours over theirs, paired by seed. All of at least three are above 0, or the 95 %
     interval of their mean is."""
+    if not all(map(math.isfinite, gains)):
+        return Bar(what, tuple(gains), "> 0, paired", False, beside)
     interval = mean_interval(gains)
     mean, half = interval.mean, interval.half_width
     sure = mean is not None and half is not None and mean - half > 0
     every = len(gains) >= 3 and all(gain > 0 for gain in gains)
-    finite = all(map(math.isfinite, gains))
-    return Bar(what, tuple(gains), "> 0, paired", finite and (every or sure), beside)
+    return Bar(what, tuple(gains), "> 0, paired", every or sure, beside)
