@@ -40,7 +40,8 @@ def picture_folder(origin: Origin, *, name: str, size: int | None = None) -> Dat
     beside folders of others, and for parts of other classes or shapes.
     """
     with origin.reading():
-        inside = {path.name for path in origin.path.iterdir() if path.is_dir()}
+        folders = [path.name for path in origin.path.iterdir() if path.is_dir()]
+    inside = {name for name in folders if not name.startswith(".")}
     for parts in _PARTS:
         if inside == set(parts):
             train, test = (_labelled(origin.at(origin.path / part), size) for part in parts)

@@ -108,7 +108,7 @@ def test_a_flat_folder_has_no_labels(tmp_path):
 @pytest.mark.parametrize("held", ["test", "val"])
 def test_two_folders_are_parts(tmp_path, held):
     names = [f"{part}/{top}/{n}.png" for part in ("train", held) for top in "xy" for n in "12"]
-    pictures(tmp_path, *names)
+    pictures(tmp_path, *names, ".thumbnails/x/1.png")
     data = open_dataset(tmp_path)
     assert data.classes == ("x", "y")
     assert data.train.x[:, 0, 0, 0].tolist() == [0, 1, 2, 3]
