@@ -44,6 +44,8 @@ def test_batches_are_crops_without_end_and_resume():
     batches = data.batches(batch_size=5, seed=2)
     first, state, second = next(batches).x, batches.state_dict(), next(batches).x
     assert first.shape == (5, 3, 16, 16) and not torch.equal(first, second)
+    assert isinstance(data.fresh, Crops)
+    assert torch.equal(data.fresh.picture, photographs()["train"])
     levels = (first + 1) * 127.5
     assert (levels - levels.round()).abs().max() < 1e-4  # float32 of 255
     again = data.batches(batch_size=5, seed=2)

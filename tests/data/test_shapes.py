@@ -119,8 +119,15 @@ def test_factors_are_even_independent_and_tell_the_picture():
         assert u.min() >= 0 and u.max() <= 1
         assert u.mean() == pytest.approx(1 / 2, abs=5 * math.sqrt(1 / 12 / n))
         assert u.square().mean() == pytest.approx(1 / 3, abs=5 * math.sqrt(4 / 45 / n))
-    correlation = torch.corrcoef(factors[:, [0, 1, 2, 3, 4]].T.double())
-    assert (correlation - torch.eye(5)).abs().max() < 5 / math.sqrt(n)
+    discs = drawn.labels == 0
+    assert (factors[discs, 5] == 0).all()
+    others = factors[~discs].double()
+    turns = others[:, 5] / torch.tensor(SYMMETRY, dtype=torch.float64)[others[:, 0].long()]
+    assert turns.min() >= 0 and turns.max() <= 1 + 1e-6  # float32 of the angle
+    assert turns.mean() == pytest.approx(1 / 2, abs=5 * math.sqrt(1 / 12 / len(turns)))
+    known = torch.stack([*others[:, :5].T, turns])
+    correlation = torch.corrcoef(known)
+    assert (correlation - torch.eye(6)).abs().max() < 5 / math.sqrt(len(turns))
     assert torch.equal(Shapes(size=8).paint(factors), drawn.x)
 
 
