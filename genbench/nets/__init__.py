@@ -12,6 +12,10 @@ __all__ = ["NETWORKS"]
 
 NETWORKS = {
     "mlp": Entry("genbench.nets.mlp:MLP", "linear layers, LeakyReLU(slope) between"),
+    "mlp_tanh": Entry("genbench.nets.mlp:TanhMLP", "the same, Tanh at its end"),
+    "mlp_two_class": Entry(
+        "genbench.nets.mlp:TwoClassMLP", "a critic with a logit for each class, real and fake"
+    ),
     "mlp_batch_norm": Entry(
         "genbench.nets.mlp_batch_norm:MLPBatchNorm",
         "batch norm and ReLU between linear layers; PacGAN's generator, Lin 2018",
@@ -25,4 +29,11 @@ NETWORKS = {
         "transposed convolutions to images in [-1, 1], Radford 2015",
     ),
     "dcgan_critic": Entry("genbench.nets.dcgan:DCGANCritic", "strided convolutions, Radford 2015"),
+    "radford_generator": Entry(
+        "genbench.nets.radford:RadfordGenerator",
+        "4x4 kernels, no linear layer, sizes multiples of 2^depth, Radford 2015",
+    ),
+    "radford_critic": Entry(
+        "genbench.nets.radford:RadfordCritic", "4x4 kernels, one linear layer, Radford 2015"
+    ),
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -41,3 +42,26 @@ class MLP(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.layers(x.flatten(1)).unflatten(1, self.output_shape)
+
+
+class TanhMLP(MLP):
+    """The same with Tanh at its end, for data in [-1, 1]."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x).tanh()
+
+
+class TwoClassMLP(MLP):
+    """A critic with a logit for each class, real and fake: x (n, *input_shape) -> difference.
+
+    Two classes' cross-entropy is the binary one of the difference of their logits.
+    """
+
+    def __init__(
+        self, input_shape: Sequence[int], output_shape: Sequence[int], **sizes: Any
+    ) -> None:
+        super().__init__(input_shape, (2, *output_shape), **sizes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        real, fake = super().forward(x).unbind(1)
+        return real - fake  # (n, *output_shape)
