@@ -72,6 +72,8 @@ class Config:
                 raise InputError(f"{name} must be a finite number >= {low:g}, got {value!r}")
         _check_betas(self.betas)
         _check_shape(self.data_shape)
+        for name in ("betas", "data_shape"):  # a folder's config.json holds lists
+            object.__setattr__(self, name, tuple(getattr(self, name)))
         for player in ("generator", "critic"):
             look_up(NETWORKS, getattr(self, player), argument=player)
         if not isinstance(self.loss, str) and not callable(self.loss):
