@@ -91,6 +91,22 @@ CATALOG = {
         "genbench.models.variational.ssl_vae:SSLVAE",
         "semi-supervised variational autoencoder M2, Kingma 2014",
     ),
+    "aae": Entry(
+        "genbench.models.variational.aae:AAE",
+        "adversarial autoencoder, codes shaped like any prior, Makhzani 2015",
+    ),
+    "caae": Entry(
+        "genbench.models.variational.caae:CAAE",
+        "conditional adversarial autoencoder, identity kept, attribute moved, Zhang 2017",
+    ),
+    "vae_gan": Entry(
+        "genbench.models.variational.vae_gan:VAEGAN",
+        "VAE whose reconstructions are judged by a discriminator's features, Larsen 2015",
+    ),
+    "vq_vae2": Entry(
+        "genbench.models.variational.vq_vae2:VQVAE2",
+        "codes on two levels and an autoregressive prior over both, Razavi 2019",
+    ),
 }
 
 
