@@ -13,10 +13,14 @@ IMAGES = ("dcgan_generator", "dcgan_critic")
 FLAT = tuple(name for name in NETWORKS if name not in IMAGES)
 SHAPES = {
     "mlp": ((2,), (1,)),
+    "mlp_tanh": ((2,), (3, 4, 4)),
+    "mlp_two_class": ((3, 4), (1,)),
     "mlp_batch_norm": ((2,), (3, 4, 4)),
     "maxout": ((2, 2), (1,)),  # two packed points
     "dcgan_generator": ((5,), (3, 8, 8)),
     "dcgan_critic": ((6, 8, 8), (1,)),  # two packed images
+    "radford_generator": ((5,), (3, 8, 8)),
+    "radford_critic": ((6, 8, 8), (1,)),
 }
 
 
