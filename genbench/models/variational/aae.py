@@ -123,7 +123,9 @@ class AAE(BaseModel):
         if len(c.data_shape) == 3:  # pictures lie in [-1, 1], vectors anywhere
             decoder = nn.Sequential(decoder, nn.Tanh())
         encoder, critic = MLP(c.data_shape, code, **sizes), MLP(code, (1,), **sizes)
-        return cls(c, encoder, decoder, critic, own)
+        made = cls(c, encoder, decoder, critic, own)
+        made.rebuildable = own is None
+        return made
 
     def phase_parameters(self, phase: str) -> Iterable[nn.Parameter]:
         """Both halves of the autoencoder in "reconstruction", else the network of that name."""
