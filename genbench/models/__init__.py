@@ -107,6 +107,14 @@ CATALOG = {
         "genbench.models.variational.vq_vae2:VQVAE2",
         "codes on two levels and an autoregressive prior over both, Razavi 2019",
     ),
+    "real_nvp": Entry(
+        "genbench.models.flows.real_nvp:RealNVP",
+        "affine coupling layers, exact density, Dinh 2016",
+    ),
+    "made": Entry(
+        "genbench.models.autoregressive.made:MADE",
+        "masked autoencoder, exact probabilities of binary pixels, Germain 2015",
+    ),
 }
 
 

@@ -14,4 +14,6 @@ _ROOM = "genbench.studies.bars."
 
 BARS: dict[str, Entry] = {
     "flow_vae": Entry(_ROOM + "flow_vae:bars", "determinants; a curved posterior"),
+    "real_nvp": Entry(_ROOM + "real_nvp:bars", "known entropies, inverses, the integral"),
+    "made": Entry(_ROOM + "made:bars", "sums to one; nats below logistic regressions"),
 }

@@ -1,0 +1,1 @@
+"""Densities as products of conditionals, one number after the other."""

@@ -1,0 +1,1 @@
+"""Invertible networks: exact densities by a change of variables."""
