@@ -100,6 +100,21 @@ class _Machine:
         self.stack: list[Any] = []
         self._marks: list[int] = []
         self._memo: dict[int, Any] = {}
+        self._operations = {
+            "MARK": lambda: self._marks.append(len(self.stack)),
+            "TUPLE": lambda: self.stack.append(tuple(self._marked())),
+            "LIST": lambda: self.stack.append(self._marked()),
+            "DICT": self._dict,
+            "EMPTY_LIST": lambda: self.stack.append([]),
+            "EMPTY_DICT": lambda: self.stack.append({}),
+            "APPEND": lambda: self._extend(self._last(1)),
+            "APPENDS": lambda: self._extend(self._marked()),
+            "SETITEM": lambda: self._set(self._last(2)),
+            "SETITEMS": lambda: self._set(self._marked()),
+            "STACK_GLOBAL": lambda: self._global(" ".join(map(_text, self._last(2)))),
+            "REDUCE": self._reduce,
+            "BUILD": self._build,
+        }
 
     def run(self, name: str, argument: Any) -> None:
         """One operation."""
@@ -114,11 +129,12 @@ class _Machine:
             stack.append(self._memo[argument])
         elif name in _TUPLES:
             stack.append(tuple(self._last(_TUPLES[name])))
+        elif name == "GLOBAL":
+            self._global(argument)
+        elif name in self._operations:
+            self._operations[name]()
         elif name not in ("PROTO", "FRAME", "STOP"):
-            operation = getattr(self, f"_{name.lower()}", None)
-            if operation is None:
-                raise _Refused(f"holds objects ({name}): only plain values and arrays are read")
-            operation(*([] if argument is None else [argument]))
+            raise _Refused(f"holds objects ({name}): only plain values and arrays are read")
 
     def _last(self, count: int) -> list[Any]:
         if count > len(self.stack) - (self._marks[-1] if self._marks else 0):
@@ -134,42 +150,15 @@ class _Machine:
         del self.stack[place:]
         return found
 
-    def _mark(self) -> None:
-        self._marks.append(len(self.stack))
-
-    def _tuple(self) -> None:
-        self.stack.append(tuple(self._marked()))
-
-    def _list(self) -> None:
-        self.stack.append(self._marked())
-
     def _dict(self) -> None:
         pairs = self._marked()
         self.stack.append({})
         self._set(pairs)
 
-    def _empty_list(self) -> None:
-        self.stack.append([])
-
-    def _empty_dict(self) -> None:
-        self.stack.append({})
-
-    def _append(self) -> None:
-        self._extend(self._last(1))
-
-    def _appends(self) -> None:
-        self._extend(self._marked())
-
     def _extend(self, values: list[Any]) -> None:
         if not isinstance(self.stack[-1], list):
             raise TypeError("no list")
         self.stack[-1].extend(values)
-
-    def _setitem(self) -> None:
-        self._set(self._last(2))
-
-    def _setitems(self) -> None:
-        self._set(self._marked())
 
     def _set(self, pairs: list[Any]) -> None:
         if not isinstance(self.stack[-1], dict):
@@ -182,11 +171,8 @@ class _Machine:
             raise _Refused(f"names {name[:60]!r}: nothing but arrays of bytes is read, nothing run")
         self.stack.append(_Name(_KNOWN[name]))
 
-    def _stack_global(self) -> None:
-        module, name = map(_text, self._last(2))
-        self._global(f"{module} {name}")
-
     def _reduce(self) -> None:
+        """A call of one of `_KNOWN`, by what NumPy would make of it."""
         name, arguments = self._last(2)
         if not isinstance(name, _Name) or not isinstance(arguments, tuple):
             raise TypeError("no call")

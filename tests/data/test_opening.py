@@ -58,6 +58,14 @@ def test_a_file_is_taken_before_the_same_one_packed(tmp_path):
     check_mnist(open_dataset(f"mnist={tmp_path}"))
 
 
+@pytest.mark.parametrize("part", ["train", "t10k"])
+def test_a_class_that_one_part_lacks_counts(tmp_path, part):
+    name = f"{part}-labels-idx1-ubyte"
+    few = np.zeros(20 if part == "train" else 10)
+    write(tmp_path, SET | {name: idx_of(few)})
+    assert len(open_dataset(f"mnist={tmp_path}").classes) == 10
+
+
 def test_a_path_to_idx_files_of_other_names(tmp_path):
     names = ("emnist-train-images.idx3", "emnist-train-labels.idx1", "emnist-test-images.idx3")
     write(tmp_path / "set", dict(zip(names, SET.values(), strict=False)))

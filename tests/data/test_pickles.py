@@ -72,3 +72,13 @@ def test_everything_else_is_refused(value, protocol):
     with pytest.raises(InputError, match=r"^data: batch (is a|must hold a dict)") as caught:
         read_pickle(pickle.dumps(value, protocol), ORIGIN)
     assert str(caught.value).isprintable() and len(str(caught.value)) < 200
+
+
+def test_text_pickles_of_python_2():
+    lines = ["(dp1", "S'num_vis'", "p2", "L3072L", "sS'label_names'", "p3", "(lp4", "S'a cat'"]
+    content = "\n".join(
+        [*lines, "p5", "aS'it\\'s a dog'", "p6", "ag5", "asS'none'", "Ns."]
+    ).encode()
+    found = read_pickle(content, ORIGIN)
+    assert found == {"num_vis": 3072, "label_names": ["a cat", "it's a dog", "a cat"], "none": None}
+    assert found == pickle.loads(content)
