@@ -19,7 +19,7 @@ SEED = torch.tensor([3])
 def model_of(shape=(2,), dims=(2, 3), **config) -> Any:
     with global_seed(0):
         model: Any = create_model(
-            "hierarchical_vae", data_shape=shape, latent_dims=dims, width=8, **config
+            "hierarchical_vae", data_shape=shape, latent_dims=dims, width=8, path=8, **config
         )
     return model.double()
 
@@ -31,7 +31,7 @@ def points(n, shape=(2,)):
 
 @pytest.mark.parametrize("config", [{}, {"latent_dims": (2, 3, 4), "likelihood": "bernoulli"}])
 def test_invariants(config):
-    check_invariants("hierarchical_vae", points(5, (1, 3, 3)).float(), width=8, **config)
+    check_invariants("hierarchical_vae", points(5, (1, 3, 3)).float(), width=8, path=4, **config)
 
 
 def test_residual_posteriors_have_the_kl_of_their_gaussians():

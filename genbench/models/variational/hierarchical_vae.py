@@ -37,6 +37,7 @@ BLOCK_ENTRIES = 2**23  # of the samples made at once
 class Config:
     """latent_dims: of the levels, from the top; at least two.
 
+    width, depth: of the layers next to x, each way. path: numbers that go from level to level.
     free_nats: of each level's KL, a mean over the batch, which the loss does not count.
     likelihood, std: as `vae` has them.
     """
@@ -44,6 +45,8 @@ class Config:
     data_shape: tuple[int, ...] = bounded(low=1)
     latent_dims: tuple[int, ...] = bounded((8, 8), low=1)
     width: int = bounded(256, low=1)
+    depth: int = bounded(2, low=1)
+    path: int = bounded(64, low=1)
     free_nats: float = bounded(0.0, low=0)
     likelihood: Name = "gaussian"
     std: float = bounded(0.3, above=0)
@@ -58,7 +61,7 @@ class Config:
 
 
 class HierarchicalVAE(BaseModel):
-    """Two paths of `width` numbers: h upwards from x, d downwards from a learned start."""
+    """Two paths of `path` numbers: h upwards from x, d downwards from a learned start."""
 
     name = "hierarchical_vae"
     Config = Config
@@ -66,18 +69,19 @@ class HierarchicalVAE(BaseModel):
     def __init__(self, config: Config) -> None:
         super().__init__(config)
         self.likelihood = make_likelihood(config.likelihood, std=config.std)
-        shape, w, dims = config.data_shape, config.width, config.latent_dims
+        shape, p, dims = config.data_shape, config.path, config.latent_dims
+        sizes = {"width": config.width, "depth": config.depth}
 
         def block(rows: int, *output: int) -> MLP:
-            return MLP((rows,), output, width=w, depth=1)
+            return MLP((rows,), output, width=2 * p, depth=1)
 
-        self.bottom = MLP(shape, (w,), width=w, depth=1)
-        self.up = nn.ModuleList(block(w, w) for _ in dims[1:])  # [0] serves the top
-        self.start = nn.Parameter(torch.zeros(w))
-        self.prior = nn.ModuleList(block(w, 2, d) for d in dims[1:])  # the top's is N(0, I)
-        self.residual = nn.ModuleList(block(2 * w, 2, d) for d in dims)
-        self.down = nn.ModuleList(block(w + d, w) for d in dims)
-        self.decoder = MLP((w,), (self.likelihood.parts, *shape), width=w, depth=1)
+        self.bottom = MLP(shape, (p,), **sizes)
+        self.up = nn.ModuleList(block(p, p) for _ in dims[1:])  # [0] serves the top
+        self.start = nn.Parameter(torch.zeros(p))
+        self.prior = nn.ModuleList(block(p, 2, d) for d in dims[1:])  # the top's is N(0, I)
+        self.residual = nn.ModuleList(block(2 * p, 2, d) for d in dims)
+        self.down = nn.ModuleList(block(p + d, p) for d in dims)
+        self.decoder = MLP((p,), (self.likelihood.parts, *shape), **sizes)
 
     def loss(self, batch: Batch, phase: str) -> dict[str, Tensor]:
         """Minus the bound, nats a sample, free nats apart; and the KL of each level."""
@@ -103,7 +107,7 @@ class HierarchicalVAE(BaseModel):
     def _infer(self, x: Tensor, choose: Callable[[int, Tensor, Tensor], Tensor]) -> Tensor:
         """What the likelihood needs, with e = choose(level, m, ln s^2) of q at every level."""
         h = self.bottom(x)
-        hs = [h]  # from the top, each (n, width)
+        hs = [h]  # from the top, each (n, path)
         for up in reversed(self.up):
             h = h + up(h)
             hs.insert(0, h)
@@ -114,7 +118,7 @@ class HierarchicalVAE(BaseModel):
         return self._generate(len(x), chosen)
 
     def _generate(self, n: int, chosen: Callable[[int, Tensor], Tensor]) -> Tensor:
-        """What the likelihood needs, with e = chosen(level, d (n, width)) at every level."""
+        """What the likelihood needs, with e = chosen(level, d (n, path)) at every level."""
         d = self.start.expand(n, -1)
         for level, down in enumerate(self.down):
             z = chosen(level, d)
