@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from genbench import ops
 from genbench.base import BaseModel
 from genbench.catalog import look_up
-from genbench.config import make_config
+from genbench.config import bounded, check, make_config
 from genbench.errors import InputError
 from genbench.losses.adversarial import create_loss
 from genbench.losses.remedies import Remedies, add_instance_noise
@@ -37,60 +37,29 @@ class Config:
     critic_width, critic_depth, critic_learning_rate: the generator's where None.
     """
 
-    data_shape: tuple[int, ...]
+    data_shape: tuple[int, ...] = bounded(low=1)
     loss: str | Callable[..., Any] = "non_saturating"
-    weight: float = 0.05
-    critic_steps: int = 1
-    latent_dim: int = 2
+    weight: float = bounded(0.05, low=0.0)
+    critic_steps: int = bounded(1, low=1)
+    latent_dim: int = bounded(2, low=1)
     generator: str = "mlp"
     critic: str = "mlp"
-    width: int = 128
-    depth: int = 3
-    critic_width: int | None = None
-    critic_depth: int | None = None
-    slope: float = 0.0
-    learning_rate: float = 3e-3
-    critic_learning_rate: float | None = None
-    betas: tuple[float, float] = (0.0, 0.9)
+    width: int = bounded(128, low=1)
+    depth: int = bounded(3, low=1)
+    critic_width: int | None = bounded(None, low=1)
+    critic_depth: int | None = bounded(None, low=1)
+    slope: float = bounded(0.0, low=0.0)
+    learning_rate: float = bounded(3e-3, above=0.0)
+    critic_learning_rate: float | None = bounded(None, above=0.0)
+    betas: tuple[float, float] = bounded((0.0, 0.9), low=0.0, below=1.0)
     schedule: str = "cosine"
 
     def __post_init__(self) -> None:
-        optional = ("critic_width", "critic_depth")
-        for name in ("critic_steps", "latent_dim", "width", "depth", *optional):
-            value = getattr(self, name)
-            if value is None and name in optional:
-                continue
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise InputError(f"{name} must be a whole number of at least 1, got {value!r}")
-        numbers = {"weight": 0.0, "slope": 0.0, "learning_rate": 1e-12}
-        if self.critic_learning_rate is not None:
-            numbers["critic_learning_rate"] = 1e-12
-        for name, low in numbers.items():
-            value = getattr(self, name)
-            number = isinstance(value, int | float) and not isinstance(value, bool)
-            if not (number and math.isfinite(value) and value >= low):
-                raise InputError(f"{name} must be a finite number >= {low:g}, got {value!r}")
-        _check_betas(self.betas)
-        _check_shape(self.data_shape)
-        for name in ("betas", "data_shape"):  # a folder's config.json holds lists
-            object.__setattr__(self, name, tuple(getattr(self, name)))
+        check(self)
         for player in ("generator", "critic"):
             look_up(NETWORKS, getattr(self, player), argument=player)
         if not isinstance(self.loss, str) and not callable(self.loss):
             raise InputError(f"loss must be a name or a callable, got {self.loss!r}")
-
-
-def _check_betas(betas: Any) -> None:
-    pair = betas if isinstance(betas, tuple | list) else []
-    numbers = [b for b in pair if isinstance(b, int | float) and not isinstance(b, bool)]
-    if len(pair) != 2 or len(numbers) != 2 or not all(0 <= b < 1 for b in numbers):
-        raise InputError(f"betas must be two numbers from 0 to below 1, got {betas!r}")
-
-
-def _check_shape(shape: Any) -> None:
-    sizes = list(shape) if isinstance(shape, tuple | list) else []
-    if not sizes or not all(isinstance(size, int) and size > 0 for size in sizes):
-        raise InputError(f"data_shape must hold positive sizes, got {shape!r}")
 
 
 class GAN(BaseModel):
