@@ -73,7 +73,7 @@ def test_a_prior_of_ones_own_is_sampled_and_not_saved(tmp_path):
     ones = small(prior=lambda n, seed: torch.ones(n, 2))
     found = ones.sample(3, torch.Generator().manual_seed(0))
     assert torch.equal(found, ones.decode(torch.ones(3, 2)))
-    with pytest.raises(InputError, match="^model: networks of its own cannot be written"):
+    with pytest.raises(InputError, match=r"^model: networks of its own cannot be written"):
         ones.save_pretrained(tmp_path / "own")
 
 
