@@ -115,6 +115,14 @@ CATALOG = {
         "genbench.models.autoregressive.made:MADE",
         "masked autoencoder, exact probabilities of binary pixels, Germain 2015",
     ),
+    "ddpm": Entry(
+        "genbench.models.diffusion.ddpm:DDPM",
+        "denoising diffusion, a U-Net on pictures, Ho 2020",
+    ),
+    "ddim": Entry(
+        "genbench.models.diffusion.ddim:DDIM",
+        "the same network in fewer steps, encodes and decodes, Song 2020",
+    ),
 }
 
 

@@ -1,0 +1,1 @@
+"""Chains that take noise away step by step."""
