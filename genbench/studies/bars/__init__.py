@@ -13,6 +13,7 @@ __all__ = ["BARS"]
 _ROOM = "genbench.studies.bars."
 
 BARS: dict[str, Entry] = {
+    "vae": Entry(_ROOM + "vae:bars", "bounds in order, above a Gaussian; samples"),
     "flow_vae": Entry(_ROOM + "flow_vae:bars", "determinants; a curved posterior"),
     "real_nvp": Entry(_ROOM + "real_nvp:bars", "known entropies, inverses, the integral"),
     "made": Entry(_ROOM + "made:bars", "sums to one; nats below logistic regressions"),
