@@ -28,6 +28,10 @@ class Examples(NamedTuple):
         """Those that are there."""
         return [tensor for tensor in self if tensor is not None]
 
+    def to(self, device: torch.device | str) -> Examples:
+        """The same on another device."""
+        return self.filled([tensor.to(device) for tensor in self.tensors()])
+
     def filled(self, tensors: Sequence[Tensor]) -> Examples:
         """The same fields with other tensors, ordered as `tensors()` is."""
         x, *rest = tensors

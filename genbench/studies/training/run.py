@@ -119,7 +119,7 @@ def held_out_loss(run: Run, model: Any) -> float:
     phase = model.phases[0]
     for start in range(0, count, run.plan.batch):
         rows = slice(start, min(start + run.plan.batch, count))
-        given = run.data.test.take(rows)
+        given = run.data.test.take(rows).to(run.plan.device)
         seed = torch.randint(2**63 - 1, (1,), generator=rng).to(given.x.device)
         loss = model.loss(Batch(seed=seed, done=1.0, **given._asdict()), phase)["loss"]
         total += loss.item() * len(given.x)

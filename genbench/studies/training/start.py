@@ -13,6 +13,7 @@ from typing import Any
 from genbench import files
 from genbench.data import open_dataset
 from genbench.data.datasets import Dataset
+from genbench.data.memory import place
 from genbench.errors import InputError
 from genbench.models import create_model
 from genbench.ops.backend import active
@@ -127,24 +128,27 @@ def _prepare(plan: Plan, folder: Path, *, resume: bool, told: Stages) -> None:
         if resume:
             told.note(f"nothing to resume in '{folder}': starting")
         plan.write(folder)
-    for place in ("", "samples", "best", "model"):
-        files.remove_leftovers(folder / place)
+    for room in ("", "samples", "best", "model"):
+        files.remove_leftovers(folder / room)
 
 
 def _open(
     plan: Plan, system: Any, data: Dataset, folder: Path, told: Stages, *, board: bool
 ) -> Run:
     """The run at its start or at its last checkpoint."""
-    data = data.to(plan.device)
-    batches = data.batches(batch_size=plan.batch, seed=derived_seed(plan.seed, "data"))
+    data, where = place(data, plan.device)
+    if plan.device != "cpu":
+        told.note(where)
+    seed = derived_seed(plan.seed, "data")
+    batches = data.batches(batch_size=plan.batch, seed=seed, device=plan.device)
     noise = derived_seed(plan.seed, "noise")
     trainer = Trainer(system, batches, steps=plan.steps, seed=noise, options=plan.options)
     run = Run(plan, data, trainer, folder, told)
     run.restore()
     if trainer.step_index:
         told.note(f"going on after step {trainer.step_index} of {plan.steps}")
-    place = folder / "tensorboard" if board else None
-    run.log = Log(folder, step=trainer.step_index, board=place)
+    events = folder / "tensorboard" if board else None
+    run.log = Log(folder, step=trainer.step_index, board=events)
     return run
 
 
