@@ -10,12 +10,15 @@ import numpy as np
 from genbench.report.gallery import is_image, mosaic
 from genbench.report.pictures import new_figure, png
 
+SIDE = 48  # pixels: pictures of half that side and less are shown larger
+
 
 def samples_png(x: np.ndarray, truth: np.ndarray | None = None) -> bytes | None:
     """A PNG of samples (N, 1 or 3, H, W) in [-1, 1] as a mosaic, or of points (N, 2) beside some
     of the data's; None for samples of another shape."""
     if is_image(x):
-        return mosaic(x, -1.0, 1.0)
+        zoom = max(1, SIDE // max(x.shape[-2:]))
+        return mosaic(x.repeat(zoom, axis=-2).repeat(zoom, axis=-1), -1.0, 1.0)
     if x.ndim != 2 or x.shape[1] != 2:
         return None
     figure = new_figure(1, 1, panel=(5, 5))
