@@ -6,6 +6,7 @@ from invariants import check_invariants
 from torch import nn
 
 from genbench import create_model
+from genbench.errors import InputError
 from genbench.nets.mlp import MLP, TwoClassMLP
 from genbench.protocol import Batch
 
@@ -28,6 +29,10 @@ def test_the_two_class_gan_has_the_sizes_of_its_source():
     model = create_model("gan_two_class", data_shape=(1, 32, 32))
     assert sum(p.numel() for p in model.generator.parameters()) == 145_024
     assert sum(p.numel() for p in model.critic.parameters()) == 131_458
+
+    for phase in model.phases:
+        spec = model.optimizer(phase)
+        assert (spec.name, spec.learning_rate, spec.options) == ("adagrad", 0.1, {})
 
 
 def test_two_classes_are_learned_by_their_cross_entropy():
@@ -59,3 +64,8 @@ def test_dcgan_keeps_to_its_rules():
     spec = model.optimizer("critic")
     assert (spec.name, spec.learning_rate) == ("adam", 2e-4)
     assert spec.options["betas"] == (0.5, 0.999)
+
+
+def test_an_unknown_optimiser_is_refused():
+    with pytest.raises(InputError, match="optimizer must be one of 'adam', 'adagrad', got 'sgd'"):
+        create_model("gan", data_shape=(2,), optimizer="sgd")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -34,7 +34,7 @@ class Config:
     """Constants of the `quick` protocol; `weight` is the penalties' gamma or lambda.
 
     critic_steps: where the loss's name has none ("+critic5"). generator, critic: names of NETWORKS.
-    critic_width, critic_depth, critic_learning_rate: the generator's where None.
+    critic_width, critic_depth, critic_learning_rate: the generator's where None. betas: Adam's.
     """
 
     data_shape: tuple[int, ...] = bounded(low=1)
@@ -51,6 +51,7 @@ class Config:
     slope: float = bounded(0.0, low=0.0)
     learning_rate: float = bounded(3e-3, above=0.0)
     critic_learning_rate: float | None = bounded(None, above=0.0)
+    optimizer: Literal["adam", "adagrad"] = "adam"
     betas: tuple[float, float] = bounded((0.0, 0.9), low=0.0, below=1.0)
     schedule: str = "cosine"
 
@@ -115,11 +116,12 @@ class GAN(BaseModel):
         return (self.critic if phase == "critic" else self.generator).parameters()
 
     def optimizer(self, phase: str) -> OptimizerSpec:
-        """Adam for both players."""
+        """Adam for both players, or Adagrad, which takes no betas."""
         config, rate = self.config, self.config.learning_rate
         if phase == "critic" and config.critic_learning_rate is not None:
             rate = config.critic_learning_rate
-        return OptimizerSpec("adam", rate, {"betas": config.betas}, schedule=config.schedule)
+        options = {"betas": config.betas} if config.optimizer == "adam" else {}
+        return OptimizerSpec(config.optimizer, rate, options, schedule=config.schedule)
 
     def loss(self, batch: Batch, phase: str) -> dict[str, Tensor]:
         """Terms of one player; batch.x (n, *data_shape), as many generated points."""

@@ -26,7 +26,7 @@ Prior = Callable[[int, Tensor], Tensor]  # count, seed int64 (1,) -> codes (coun
 
 RADIUS = 4.0  # of the circle that the mixture's means lie on, and of the swiss roll's end
 MIXTURE_STD = 0.4  # neighbours among 10 means are 2.47 = 6.2 standard deviations apart
-ROLL_STD, ROLL_START, ROLL_TURNS = 0.1, 0.5, 2.0
+ROLL_STD, ROLL_START, ROLL_TURNS = 0.2, 0.5, 2.0
 
 
 @dataclass(frozen=True)

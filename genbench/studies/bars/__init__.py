@@ -14,6 +14,13 @@ _ROOM = "genbench.studies.bars."
 
 BARS: dict[str, Entry] = {
     "vae": Entry(_ROOM + "vae:bars", "bounds in order, above a Gaussian; samples"),
+    "gan": Entry(_ROOM + "gan:bars", "Frechet distance falls, classes held"),
+    "gan_two_class": Entry(_ROOM + "gan:two_class_bars", "Frechet distance falls, classes held"),
+    "dcgan": Entry(_ROOM + "dcgan:bars", "arithmetic of latents; a probe of the critic"),
+    "aae": Entry(_ROOM + "aae:bars", "codes on ten modes and on a swiss roll"),
+    "caae": Entry(_ROOM + "caae:bars", "ink as asked for, class kept"),
+    "vae_gan": Entry(_ROOM + "vae_gan:bars", "sharper than a VAE; samples above baselines"),
+    "vq_vae2": Entry(_ROOM + "vq_vae2:bars", "codes in use, error, samples of the prior"),
     "flow_vae": Entry(_ROOM + "flow_vae:bars", "determinants; a curved posterior"),
     "real_nvp": Entry(_ROOM + "real_nvp:bars", "known entropies, inverses, the integral"),
     "made": Entry(_ROOM + "made:bars", "sums to one; nats below logistic regressions"),
