@@ -18,7 +18,7 @@ from genbench.metrics.frechet import frechet_distance
 from genbench.protocol import Batch
 from genbench.train.loop import Trainer, global_seed
 
-STEPS, BATCH, SEED = 600, 64, 17
+JUDGE_STEPS, BATCH, SEED = 600, 64, 17
 _BLOCK = 500  # pictures at a time
 
 
@@ -65,7 +65,7 @@ class ShapesJudge:
     accuracy: share of held-out pictures of which both are read right.
     """
 
-    def __init__(self, data: Dataset, *, colours: int, steps: int = STEPS) -> None:
+    def __init__(self, data: Dataset, *, colours: int, steps: int) -> None:
         with global_seed(SEED):
             net = ShapesNet(_Config(data.data_shape, len(data.classes), colours))
         batches = data.batches(batch_size=BATCH, seed=SEED)

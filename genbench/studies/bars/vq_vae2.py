@@ -13,7 +13,7 @@ from genbench.studies.bars.bar import Bar, at_least, wins
 from genbench.studies.bars.digit_judges import DigitFrechet
 from genbench.studies.bars.lab import Lab
 
-STEPS, BATCH = 2000, 64
+STEPS, BATCH = 1000, 64
 CONFIG: dict[str, Any] = {"width": 32, "prior_width": 32}
 
 
