@@ -16,7 +16,17 @@ from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from genbench import __version__
-from genbench.commands import catalogs, evaluate, kernels, report, sample, study, train, verify
+from genbench.commands import (
+    catalogs,
+    evaluate,
+    explore,
+    kernels,
+    report,
+    sample,
+    study,
+    train,
+    verify,
+)
 from genbench.errors import CellFailed, InputError
 
 
@@ -76,6 +86,6 @@ def parser() -> Parser:
     found = Parser(prog="genbench", description="Benchmarks of deep generative models.")
     found.add_argument("--version", action="version", version=f"genbench {__version__}")
     commands = found.add_subparsers(required=True, metavar="COMMAND", parser_class=Parser)
-    for command in (catalogs, study, train, verify, report, sample, evaluate, kernels):
+    for command in (catalogs, study, train, verify, report, sample, explore, evaluate, kernels):
         command.add(commands)
     return found

@@ -152,13 +152,14 @@ def value_range(truth: Mapping[str, np.ndarray], x: np.ndarray) -> tuple[float, 
     return float(np.nanmin(data)), float(np.nanmax(data))
 
 
-def mosaic(x: np.ndarray, low: float, high: float) -> bytes:
-    """A PNG of images (N, H, W) or (N, C, H, W), low black, in rows of equal length, 1 px apart."""
+def mosaic(x: np.ndarray, low: float, high: float, *, across: int | None = None) -> bytes:
+    """A PNG of images (N, H, W) or (N, C, H, W), low black, 1 px apart, `across` a line; None: as
+    many as there are lines."""
     from PIL import Image
 
     images = x[:, None] if x.ndim == 3 else x
     count, channels, height, width = images.shape
-    across = math.ceil(math.sqrt(count))
+    across = across or math.ceil(math.sqrt(count))
     down = math.ceil(count / across)
     scaled = np.nan_to_num((images - low) / max(high - low, 1e-12)) * 255
     sheet = np.zeros((channels, down * (height + 1) - 1, across * (width + 1) - 1), np.uint8)

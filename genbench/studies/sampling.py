@@ -33,7 +33,7 @@ def sample_checkpoint(path: Path, *, n: int, out: Path, seed: int = 0) -> list[P
         raise InputError(f"seed: must be in [0, 2^63), got {seed}")
     if (out / "row.json").exists() or (out / "checkpoints").exists():
         raise InputError(f"out: '{out}' is a study's cell; choose another --out")
-    model, scale = _open(path)
+    model, scale = open_model(path)
     rng = torch.Generator().manual_seed(seed)
     try:
         samples = (model.sample(n, rng).double() * scale).float().numpy()
@@ -53,7 +53,7 @@ def sample_checkpoint(path: Path, *, n: int, out: Path, seed: int = 0) -> list[P
     return list(written)
 
 
-def _open(path: Path) -> tuple[Any, float]:
+def open_model(path: Path) -> tuple[Any, float]:
     """The model in evaluation mode, and what its samples are multiplied by."""
     for folder in (path, path / "model"):
         if (folder / CONFIG).is_file():
