@@ -32,7 +32,7 @@ class ChainConfig:
     depth: int = bounded(4, low=0)
     learning_rate: float = bounded(1e-3, above=0)
     betas: tuple[float, float] = bounded((0.9, 0.999), low=0, below=1)
-    schedule: str = "cosine"
+    schedule: Literal["constant", "cosine"] = "cosine"
 
     def __post_init__(self) -> None:
         check(self)

@@ -40,7 +40,7 @@ class Config:
     weight_decay: float = bounded(0.0, low=0)
     learning_rate: float = bounded(3e-3, above=0)
     betas: tuple[float, float] = bounded((0.9, 0.999), low=0, below=1)
-    schedule: str = "cosine"
+    schedule: Literal["constant", "cosine"] = "cosine"
 
     def __post_init__(self) -> None:
         check(self)

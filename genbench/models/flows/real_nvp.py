@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Literal, Self
 
 import torch
 from torch import Tensor, nn
@@ -37,7 +37,7 @@ class Config:
     levels: int | None = bounded(None, low=2)
     learning_rate: float = bounded(2e-3, above=0)
     betas: tuple[float, float] = bounded((0.9, 0.999), low=0, below=1)
-    schedule: str = "cosine"
+    schedule: Literal["constant", "cosine"] = "cosine"
 
     def __post_init__(self) -> None:
         check(self)

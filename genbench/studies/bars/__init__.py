@@ -24,4 +24,6 @@ BARS: dict[str, Entry] = {
     "flow_vae": Entry(_ROOM + "flow_vae:bars", "determinants; a curved posterior"),
     "real_nvp": Entry(_ROOM + "real_nvp:bars", "known entropies, inverses, the integral"),
     "made": Entry(_ROOM + "made:bars", "sums to one; nats below logistic regressions"),
+    "ddpm": Entry(_ROOM + "ddpm:bars", "modes of ring and grid; digits' Frechet distance"),
+    "ddim": Entry(_ROOM + "ddim:bars", "50 steps beside 1000; there and back"),
 }

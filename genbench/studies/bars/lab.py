@@ -12,6 +12,7 @@ from genbench.data.datasets import Dataset
 from genbench.models import create_model
 from genbench.studies.cells import derived_seed
 from genbench.train.loop import Batches, Trainer, global_seed
+from genbench.train.options import Options
 
 SEEDS = (0, 1, 2)
 
@@ -38,12 +39,14 @@ class Lab:
         steps: int,
         batch_size: int = 64,
         data_shape: tuple[int, ...] | None = None,
+        options: Options | None = None,
         **config: Any,
     ) -> Any:
         """The model `name` after `steps` steps, in evaluation mode.
 
         data: a data set, whose shape the model gets, or a function of a seed that makes batches of
         `data_shape`. One seed means the same first weights, batches and noise for every model.
+        options: of the training; the model's weights are their average where they ask for one.
         """
         seeds = {purpose: derived_seed(seed, purpose) for purpose in ("weights", "data", "noise")}
         if isinstance(data, Dataset):
@@ -58,10 +61,13 @@ class Lab:
             model: Any = create_model(name, data_shape=data_shape, **config)
         model.to(self.device)
         steps = self.steps(steps)
-        trainer = Trainer(model, batches, steps=steps, seed=seeds["noise"])
+        trainer = Trainer(model, batches, steps=steps, seed=seeds["noise"], options=options)
         self.say(f"{name}, seed {seed}: {steps} steps")
         for _ in range(steps):
             trainer.step()
+        with trainer.evaluated():
+            weights = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+        model.load_state_dict(weights)
         return model.eval()
 
     def rng(self, seed: int, purpose: str) -> torch.Generator:
