@@ -13,6 +13,13 @@ __all__ = ["BARS"]
 _ROOM = "genbench.studies.bars."
 
 BARS: dict[str, Entry] = {
+    "autoencoder": Entry(_ROOM + "autoencoder:bars", "against PCA, over code sizes; random codes"),
+    "conv_autoencoder": Entry(_ROOM + "conv_autoencoder:bars", "PSNR; classes on a t-SNE map"),
+    "denoising_autoencoder": Entry(
+        _ROOM + "denoising_autoencoder:bars", "noise taken away, hidden pixels filled in"
+    ),
+    "gsn": Entry(_ROOM + "gsn:bars", "from one mode to all modes of the ring"),
+    "probe": Entry(_ROOM + "probe:bars", "codes against pixels, encoders against fresh weights"),
     "vae": Entry(_ROOM + "vae:bars", "bounds in order, above a Gaussian; samples"),
     "gan": Entry(_ROOM + "gan:bars", "Frechet distance falls, classes held"),
     "gan_two_class": Entry(_ROOM + "gan:two_class_bars", "Frechet distance falls, classes held"),
