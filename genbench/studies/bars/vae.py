@@ -1,4 +1,4 @@
-"""Bars of `vae`, on native digits of 17 levels, dequantised: SYSTEMS's table "Variational"."""
+"""Bars of `vae`, on native digits of 17 levels, dequantised: its bounds, and its samples."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def bars(lab: Lab) -> Iterator[Bar]:
     """KL, both bounds, a Gaussian's likelihood, and the samples of an autoencoder's codes."""
     data = open_dataset("digits")
     train, test = (
-        dequantise(split.all().x, 17, torch.tensor([key]))
+        dequantise(split.all().x, 17, torch.tensor([key])).to(lab.device)
         for key, split in enumerate((data.train, data.test))
     )
     models = {seed: lab.train("vae", data, seed=seed, steps=STEPS, **CONFIG) for seed in lab.seeds}
@@ -78,7 +78,9 @@ def _frechet(lab: Lab, data: Any, models: dict[int, Any]) -> Bar:
     gains, theirs = [], []
     for seed, model in models.items():
         other = lab.train("autoencoder", data, seed=seed, steps=STEPS, latent_dim=LATENT)
-        codes = random_codes(other, data.train.all().x, judge.count, lab.rng(seed, "codes"))
+        codes = random_codes(
+            other, data.train.all().x.to(lab.device), judge.count, lab.rng(seed, "codes")
+        )
         theirs.append(judge(codes))
         gains.append(theirs[-1] - judge(model.sample(judge.count, lab.rng(seed, "samples"))))
     return wins(
