@@ -29,6 +29,7 @@ BARS: dict[str, Entry] = {
     "vae_gan": Entry(_ROOM + "vae_gan:bars", "sharper than a VAE; samples above baselines"),
     "vq_vae2": Entry(_ROOM + "vq_vae2:bars", "codes in use, error, samples of the prior"),
     "beta_vae": Entry(_ROOM + "beta_vae:bars", "KL along beta; mutual-information gap"),
+    "ssl_vae": Entry(_ROOM + "ssl_vae:bars", "ten labels a class against labels alone"),
     "flow_vae": Entry(_ROOM + "flow_vae:bars", "determinants; a curved posterior"),
     "real_nvp": Entry(_ROOM + "real_nvp:bars", "known entropies, inverses, the integral"),
     "made": Entry(_ROOM + "made:bars", "sums to one; nats below logistic regressions"),
