@@ -28,6 +28,7 @@ from genbench.losses.bounds import (
 )
 from genbench.losses.likelihoods import Name, make_likelihood
 from genbench.nets.mlp import MLP
+from genbench.nets.weights import draw_kept
 from genbench.protocol import Batch
 
 BLOCK_ENTRIES = 2**23  # of the samples made at once
@@ -45,7 +46,7 @@ class Config:
     data_shape: tuple[int, ...] = bounded(low=1)
     latent_dims: tuple[int, ...] = bounded((8, 8), low=1)
     width: int = bounded(256, low=1)
-    depth: int = bounded(2, low=1)
+    depth: int = bounded(1, low=1)
     path: int = bounded(64, low=1)
     free_nats: float = bounded(0.0, low=0)
     likelihood: Name = "gaussian"
@@ -82,6 +83,7 @@ class HierarchicalVAE(BaseModel):
         self.residual = nn.ModuleList(block(2 * p, 2, d) for d in dims)
         self.down = nn.ModuleList(block(p + d, p) for d in dims)
         self.decoder = MLP((p,), (self.likelihood.parts, *shape), **sizes)
+        draw_kept(self)  # after so many layers torch's weights leave of x too little for z
 
     def loss(self, batch: Batch, phase: str) -> dict[str, Tensor]:
         """Minus the bound, nats a sample, free nats apart; and the KL of each level."""
