@@ -19,7 +19,9 @@ from genbench.train.options import Options
 
 PLANE: dict[str, Any] = {"batch_size": 512, "width": 128, "depth": 3}
 STEPS = {"ring8": 2000, "grid25": 4000}
-DIGITS: dict[str, Any] = {"steps": 1500, "batch_size": 64, "width": 16, "depth": 1}
+# cosine reaches noise in fewer steps: a quarter of the network's calls
+DIGITS: dict[str, Any] = {"width": 16, "depth": 1, "timesteps": 250, "noise_schedule": "cosine"}
+DIGIT_STEPS = 1500
 RATE = 2e-3
 AVERAGED = Options(ema=0.995)
 JUDGED = 5000  # points of the plane
@@ -41,7 +43,15 @@ def bars(lab: Lab) -> Iterator[Bar]:
     shares, beside = [], {}
     for seed in lab.seeds:
         beside = baselines(lab, seed, data, judge)
-        model = digits_model(lab, seed, data)
+        model = lab.train(
+            "ddpm",
+            data,
+            seed=seed,
+            steps=DIGIT_STEPS,
+            options=AVERAGED,
+            learning_rate=RATE,
+            **DIGITS,
+        )
         x = model.sample(judge.count, lab.rng(seed, "samples"))
         beside["ours"] = judge(x)
         shares.append(beside["ours"] / min(v for name, v in beside.items() if name != "ours"))
@@ -72,17 +82,10 @@ def plane(lab: Lab, seed: int, name: str, steps: int) -> tuple[float, float, flo
     return coverage.modes_held, coverage.high_quality, spread.least, spread.most
 
 
-def digits_model(lab: Lab, seed: int, data: Dataset) -> Any:
-    """A DDPM of digits, trained."""
-    return lab.train("ddpm", data, seed=seed, options=AVERAGED, learning_rate=RATE, **DIGITS)
-
-
 def baselines(lab: Lab, seed: int, data: Dataset, judge: DigitFrechet) -> dict[str, float]:
     """Frechet distances of what no training of ours has touched."""
     with global_seed(seed):
-        net: Any = create_model(
-            "ddpm", data_shape=data.data_shape, width=DIGITS["width"], depth=DIGITS["depth"]
-        )
+        net: Any = create_model("ddpm", data_shape=data.data_shape, **DIGITS)
     coder = lab.train("autoencoder", data, seed=seed, steps=CODE_STEPS, latent_dim=CODES)
     train, count, rng = data.train.all().x, judge.count, lab.rng(seed, "baselines")
     return {
