@@ -109,6 +109,14 @@ def test_without_unit_columns_scale_games_the_penalty():
     )
 
 
+def test_a_bias_wakes_every_number_of_the_code():
+    assert (made(bias=10.0).encode(rows()) > 0).all()
+    silent = made(bias=-10.0)
+    assert (silent.encode(rows()) == 0).all()
+    loss = silent.loss(Batch(x=rows(), seed=SEED), "model")["loss"]
+    assert all((g == 0).all() for g in torch.autograd.grad(loss, list(silent.encoder.parameters())))
+
+
 def test_a_small_code_is_refused():
     with pytest.raises(InputError, match="latent_dim must be a whole number of at least 64, got 9"):
         create_model("sparse_autoencoder", data_shape=(12,), latent_dim=9)

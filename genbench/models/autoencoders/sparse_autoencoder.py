@@ -24,13 +24,15 @@ from genbench.protocol import Batch
 @dataclass(frozen=True)
 class Config:
     """sparsity: lambda. decay: mu, of the encoder's weights. hidden: the encoder's widths between
-    data and code, None for one layer."""
+    data and code, None for one layer. bias: what every number of a code starts with; one that is
+    silent on all data learns nothing."""
 
     data_shape: tuple[int, ...] = bounded(low=1)
     latent_dim: int = bounded(128, low=64)
     hidden: tuple[int, ...] | None = bounded(None, low=1)
     sparsity: float = bounded(0.1, low=0)
     decay: float = bounded(0.0, low=0)
+    bias: float = bounded(0.0)
     learning_rate: float = bounded(1e-3, above=0)
     betas: tuple[float, float] = bounded((0.9, 0.999), low=0, below=1)
     schedule: Literal["constant", "cosine"] = "cosine"
@@ -64,6 +66,7 @@ class SparseAutoencoder(Autoencoding):
         width = math.prod(c.data_shape)
         sizes = [width, *(c.hidden or ()), c.latent_dim]
         encoder = dense(sizes, activation="relu", last="relu")
+        nn.init.constant_(encoder[-2].bias, c.bias)  # pyright: ignore[reportArgumentType]
         return cls(c, nn.Sequential(nn.Flatten(), *encoder), nn.Linear(c.latent_dim, width))
 
     def loss(self, batch: Batch, phase: str) -> dict[str, Tensor]:

@@ -19,6 +19,9 @@ BARS: dict[str, Entry] = {
         _ROOM + "denoising_autoencoder:bars", "noise taken away, hidden pixels filled in"
     ),
     "gsn": Entry(_ROOM + "gsn:bars", "from one mode to all modes of the ring"),
+    "sparse_autoencoder": Entry(
+        _ROOM + "sparse_autoencoder:bars", "silent numbers against the plain code's; their price"
+    ),
     "probe": Entry(_ROOM + "probe:bars", "codes against pixels, encoders against fresh weights"),
     "vae": Entry(_ROOM + "vae:bars", "bounds in order, above a Gaussian; samples"),
     "gan": Entry(_ROOM + "gan:bars", "Frechet distance falls, classes held"),
