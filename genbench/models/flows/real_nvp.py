@@ -32,8 +32,8 @@ class Config:
 
     data_shape: tuple[int, ...] = bounded(low=1)
     layers: int = bounded(8, low=2)
-    width: int = bounded(64, low=1)
-    depth: int = bounded(3, low=1)
+    width: int = bounded(128, low=1)
+    depth: int = bounded(2, low=1)
     levels: int | None = bounded(None, low=2)
     learning_rate: float = bounded(2e-3, above=0)
     betas: tuple[float, float] = bounded((0.9, 0.999), low=0, below=1)
