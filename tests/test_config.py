@@ -27,7 +27,8 @@ class Config:
 
 
 def test_values_become_what_the_annotations_say():
-    config = Config(shape=[1, 8, 8], rate=1, betas=[0, 0.5], share=0)  # as JSON brings them
+    brought: Any = {"shape": [1, 8, 8], "rate": 1, "betas": [0, 0.5], "share": 0}  # by JSON
+    config = Config(**brought)
     assert config == Config((1, 8, 8), rate=1.0, betas=(0.0, 0.5), share=0.0)
     assert isinstance(config.rate, float) and isinstance(config.shape, tuple)
     assert all(isinstance(beta, float) for beta in config.betas)

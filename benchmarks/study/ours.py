@@ -19,6 +19,7 @@ from benchmarks.study.plain import QUICK, Draws
 from genbench import create_model, ops
 from genbench.data import Stream, mixture
 from genbench.ops import fold_seed
+from genbench.protocol import Examples
 from genbench.train.loop import Trainer, global_seed
 
 DATA = "grid25"
@@ -43,7 +44,7 @@ class Recorded:
         self.weights = found.model.state_dict()
         self.draws = []
         for _ in range(CHECKED):
-            real, other = next(found.batches), next(found.batches)
+            real, other = (Examples.of(next(found.batches)).x for _ in range(2))
             seeds = found.seeds(2)
             shape = (len(real), QUICK.model["latent_dim"])
             critic_z, generator_z = (ops.normal(shape, seed=fold_seed(s, 0)) for s in seeds)

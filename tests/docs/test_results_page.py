@@ -63,7 +63,8 @@ def test_packing_helps_on_pacgans_ring_as_published():
     (ring,) = group_rows(results.rows_of("pacgan-ring"))
     plain, packed = results.PAIR.split()
     assert len(ring.rows) == 6 and {row["steps"] for row in ring.rows} == {40_000}
-    means = {key: [ring.interval(x, key).mean for x in (plain, packed)] for key in ("modes", "kl")}
+    pair, keys = (plain, packed), ("modes", "kl")
+    means = {key: [ring.interval(x, key).mean or 0.0 for x in pair] for key in keys}
     assert means["modes"][0] < means["modes"][1] and means["kl"][0] > means["kl"][1]
     table = results.against_published(ring)
     assert (

@@ -1,5 +1,7 @@
 """The conditional adversarial autoencoder: its terms, whose attribute is whose, its smoothness."""
 
+from typing import Any
+
 import pytest
 import torch
 from invariants import check_invariants
@@ -23,7 +25,7 @@ def small(**config):
 
 @pytest.mark.parametrize("gamma", [0.0, 10.0])
 def test_invariants(gamma):
-    sizes = {"attributes": 2, "width": 8, "depth": 1, "latent_dim": 3}
+    sizes: Any = {"attributes": 2, "width": 8, "depth": 1, "latent_dim": 3}
     check_invariants("caae", Examples(X, condition=A), gamma=gamma, **sizes)
 
 

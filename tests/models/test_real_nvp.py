@@ -1,6 +1,7 @@
 """RealNVP: the change of variables against autograd and quadrature, both directions."""
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -74,7 +75,8 @@ def test_samples_follow_the_density():
 
 
 def test_a_new_coupling_is_the_identity_and_the_scale_is_bounded():
-    layer, x = AffineCoupling(torch.tensor([1, 0, 1]), width=4, depth=1), points(3, 3).float()
+    layer: Any = AffineCoupling(torch.tensor([1, 0, 1]), width=4, depth=1)
+    x = points(3, 3).float()
     y, log_det = layer(x)
     assert torch.equal(y, x) and torch.equal(log_det, torch.zeros(3))
     layer.network.layers[-1].bias.data.fill_(1e6)
@@ -108,6 +110,9 @@ def test_twenty_steps_learn_a_scale():
 
         def state_dict(self):
             return {}
+
+        def load_state_dict(self, state):
+            pass
 
     with global_seed(0):
         model = create_model("real_nvp", data_shape=(2,), layers=2, width=8, learning_rate=0.05)

@@ -10,7 +10,7 @@ from torch.distributions import Normal, kl_divergence
 from genbench import create_model, ops
 from genbench.protocol import Batch
 
-SIZES = {"width": 2, "depth": 1, "latent_dim": 3}
+SIZES: Any = {"width": 2, "depth": 1, "latent_dim": 3}
 X = torch.rand(5, 1, 4, 4, generator=torch.Generator().manual_seed(0)) * 2 - 1
 BATCH = Batch(x=X, seed=torch.tensor([3]))
 
@@ -57,7 +57,7 @@ def test_the_players_see_reconstructions_and_samples():
     found = model.loss(BATCH, "discriminator")["loss"].item()
     assert found == pytest.approx(-(real + fake).item(), rel=1e-5)  # float32 logits
     terms = model.loss(BATCH, "decoder")
-    style = -sum(p.log().mean() for p in chance) / 2
+    style = -torch.stack([p.log().mean() for p in chance]).sum() / 2
     assert terms["style"].item() == pytest.approx(style.item(), rel=1e-5)
     assert terms["loss"].item() == pytest.approx(
         (0.25 * terms["content"] + terms["style"]).item(), rel=1e-6

@@ -21,6 +21,10 @@ from genbench.studies.training import train
 CAN = ("reconstruct", "interpolate", "traverse", "manifold", "impute", "latents", "nearest")
 
 
+def labels(part):
+    return np.asarray(part.labels)
+
+
 @pytest.fixture(scope="module")
 def vae(tmp_path_factory):
     out = tmp_path_factory.mktemp("vae") / "run"
@@ -104,7 +108,7 @@ def test_neighbours_are_counted_by_hand(vae, tmp_path):
     train_x, test_x = (
         part.all().x.flatten(1).numpy().astype(np.float64) for part in (data.train, data.test)
     )
-    train_y, test_y = data.train.labels.numpy(), data.test.labels.numpy()
+    train_y, test_y = labels(data.train), labels(data.test)
     hits = [
         train_y[np.argsort(((train_x - row) ** 2).sum(1), kind="stable")[:5]] == label
         for row, label in zip(test_x, test_y, strict=True)
@@ -120,7 +124,7 @@ def test_codes_of_two_coordinates_are_shown_as_they_are(vae, tmp_path):
     found = explore("latents", vae, data="digits", out=tmp_path)
     test = open_dataset("digits").test.all()
     z = from_pretrained(vae / "model").encode(test.x).numpy()
-    each = cross_val_score(KNeighborsClassifier(5), z, test.labels.numpy(), cv=LeaveOneOut())
+    each = cross_val_score(KNeighborsClassifier(5), z, labels(test), cv=LeaveOneOut())
     assert found["dimensions"] == 2 and found["accuracy_5nn"] == pytest.approx(
         each.mean(), abs=0.01
     )

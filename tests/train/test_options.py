@@ -2,6 +2,7 @@
 
 import copy
 import itertools
+from typing import Any
 
 import pytest
 import torch
@@ -102,7 +103,8 @@ def test_gradients_are_clipped_as_torch_does():
     value.backward()
     norm = nn.utils.clip_grad_norm_(list(theirs.parameters()), 0.01)
     assert norm > 0.01
-    gradient = torch.cat([p.grad.flatten() for p in theirs.parameters()])
+    gradients: list[Any] = [p.grad for p in theirs.parameters()]
+    gradient = torch.cat([g.flatten() for g in gradients])
     torch.testing.assert_close(weights(ours.model), before - 0.05 * gradient)
 
 
@@ -142,7 +144,8 @@ def test_products_are_taken_in_half_precision(precision):
     batches = Epochs(split, batch_size=3, seed=0)
     run = Trainer(model, batches, steps=4, seed=0, options=Options(precision=precision))
     seen = []
-    model.players["model"][0].register_forward_hook(lambda m, i, out: seen.append(out.dtype))
+    first: Any = model.players["model"]
+    first[0].register_forward_hook(lambda m, i, out: seen.append(out.dtype))
     exact = Fit().float()
     other = Trainer(exact, Epochs(split, batch_size=3, seed=0), steps=4, seed=0)
     a, b = run.step()["model/loss"], other.step()["model/loss"]
