@@ -180,11 +180,10 @@ def test_the_command_line_trains_and_samples(tmp_path, capsys):
 
 
 def test_tensorboard_gets_the_log(tmp_path):
-    pytest.importorskip("tensorboard", reason="tensorboard is not installed")
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
+    events = "tensorboard.backend.event_processing.event_accumulator"
+    room = pytest.importorskip(events, reason="tensorboard is not installed")
     assert run(tmp_path / "run", tensorboard=True).finished
-    events = EventAccumulator(str(tmp_path / "run" / "tensorboard")).Reload()
+    events = room.EventAccumulator(str(tmp_path / "run" / "tensorboard")).Reload()
     wanted = [(x["step"], x["model/loss"]) for x in read_log(tmp_path / "run" / "log.jsonl")]
     found = [(event.step, event.value) for event in events.Scalars("model/loss")]
     assert [step for step, _ in found] == [step for step, _ in wanted]
