@@ -45,6 +45,12 @@ def test_the_readme_is_short_and_leads_to_every_page():
     assert pages - set(LINK.findall(text)) == set()
 
 
+def test_test_files_have_names_of_their_own():
+    """pytest imports them by base name: two of one name cannot be collected together."""
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+    assert sorted(names) == sorted(set(names))
+
+
 def test_the_version_has_one_home():
     assert re.fullmatch(r"\d+\.\d+\.\d+", genbench.__version__)
     assert "version" not in PROJECT["project"]
