@@ -47,16 +47,20 @@ class Autoencoding(BaseModel):
     """encoder: x (n, *data_shape) -> (n, *code_shape); decoder: (n, *code_shape) -> like x.
 
     Not a generative model by itself: `sample` decodes Gaussian noise with the mean and deviation
-    that each number of a code had in training.
+    that each number of a code had in training. code_shape: (latent_dim,) where None.
     """
 
     def __init__(
-        self, config: Any, encoder: nn.Module, decoder: nn.Module, code_shape: Sequence[int]
+        self,
+        config: Any,
+        encoder: nn.Module,
+        decoder: nn.Module,
+        code_shape: Sequence[int] | None = None,
     ) -> None:
         super().__init__(config)
         self.encoder, self.decoder = encoder, decoder
-        self.code_shape = tuple(code_shape)
-        self.moments = CodeMoments(math.prod(code_shape))
+        self.code_shape = (config.latent_dim,) if code_shape is None else tuple(code_shape)
+        self.moments = CodeMoments(math.prod(self.code_shape))
 
     def code(self, x: Tensor) -> Tensor:
         """(n, *code_shape) of x (n, *data_shape), for a loss: unchecked, with gradients."""

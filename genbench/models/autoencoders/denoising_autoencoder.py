@@ -44,9 +44,6 @@ class DenoisingAutoencoder(Autoencoding):
     name = "denoising_autoencoder"
     Config = Config
 
-    def __init__(self, config: Config, encoder: nn.Module, decoder: nn.Module) -> None:
-        super().__init__(config, encoder, decoder, (config.latent_dim,))
-
     @classmethod
     def build(cls, **options: object) -> Self:
         """A new one with linear layers, from fields of Config."""

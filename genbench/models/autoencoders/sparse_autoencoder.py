@@ -49,7 +49,7 @@ class SparseAutoencoder(Autoencoding):
 
     def __init__(self, config: Config, encoder: nn.Module, dictionary: nn.Linear) -> None:
         decoder = nn.Sequential(dictionary, nn.Unflatten(1, config.data_shape))
-        super().__init__(config, encoder, decoder, (config.latent_dim,))
+        super().__init__(config, encoder, decoder)
         self.after_update("model")
 
     @property
