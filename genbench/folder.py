@@ -31,11 +31,7 @@ def load_folder(folder: Path, *, argument: str) -> tuple[dict[str, Any], dict[st
 
     Raises InputError that names `argument` where a file is missing or damaged.
     """
-    if not folder.is_dir():
-        raise InputError(
-            f"{argument}: '{folder}' is not a folder; one with {CONFIG} and {TENSORS} is needed"
-        )
-    config = _config(folder, argument)
+    config = load_config(folder, argument=argument)
     try:
         content = (folder / TENSORS).read_bytes()
         found, wanted = files.sha256(content), config["sha256"]
@@ -49,7 +45,12 @@ def load_folder(folder: Path, *, argument: str) -> tuple[dict[str, Any], dict[st
         raise InputError(f"{argument}: cannot read '{folder / TENSORS}': {error}") from error
 
 
-def _config(folder: Path, argument: str) -> dict[str, Any]:
+def load_config(folder: Path, *, argument: str) -> dict[str, Any]:
+    """config.json alone, of a folder as `load_folder` reads it; raises InputError likewise."""
+    if not folder.is_dir():
+        raise InputError(
+            f"{argument}: '{folder}' is not a folder; one with {CONFIG} and {TENSORS} is needed"
+        )
     path = folder / CONFIG
     try:
         with path.open("rb") as file:

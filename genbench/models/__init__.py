@@ -141,8 +141,8 @@ def from_pretrained(folder: str | Path) -> Model:
 
     Loads without the compiled operations, and runs no code from the folder. Raises InputError.
     """
-    from genbench.folder import load_folder  # torch: not for the catalog
+    from genbench.folder import load_config  # torch: not for the catalog
 
-    config, _ = load_folder(Path(folder), argument="folder")
+    config = load_config(Path(folder), argument="folder")
     entry = look_up(CATALOG, config.get("model"), argument=f"folder: '{folder}': model")
     return entry.load().from_pretrained(folder)
